@@ -38,9 +38,36 @@ inline constexpr Errno TOOBIG = BIG2;
 inline constexpr Errno OVERFLOWED = OVERFLOW_;
 } // namespace err
 
-/// A value, or the reason there is none.
+/// A value, or the reason there is none. A class of its own only because an alias can not be
+/// [[nodiscard]].
 template <typename T = void>
-using Result [[nodiscard]] = std::expected<T, Errno>;
+class [[nodiscard]] Result : public std::expected<T, Errno>
+{
+public:
+	using std::expected<T, Errno>::expected;
+	using std::expected<T, Errno>::operator=;
+};
+
+/// Success, or the reason for failure: one int, returned in a register.
+template <>
+class [[nodiscard]] Result<void>
+{
+	Errno e_{};
+
+public:
+	using value_type = void;
+	using error_type = Errno;
+
+	constexpr Result() noexcept = default;
+	constexpr Result(const std::unexpected<Errno> &u) noexcept : e_(u.error()) {}
+
+	[[nodiscard]] constexpr bool has_value() const noexcept { return e_ == Errno{}; }
+	constexpr explicit operator bool() const noexcept { return has_value(); }
+	/// Only after a failure.
+	[[nodiscard]] constexpr Errno error() const noexcept { return e_; }
+	constexpr void operator*() const noexcept {}
+	friend constexpr bool operator==(const Result &, const Result &) = default;
+};
 
 /// Makes a failed Result of any type: `return fail(err::NOMEM);`.
 [[nodiscard]] constexpr std::unexpected<Errno> fail(Errno e) noexcept
