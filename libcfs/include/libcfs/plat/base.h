@@ -62,7 +62,7 @@
 #define CFS_NO_TSA CFS_TSA(no_thread_safety_analysis)
 
 /* Deadlines are absolute cfs_now_ns() values; this one never comes. */
-#define CFS_NEVER UINT64_MAX
+#define CFS_NEVER 0xffffffffffffffffULL
 
 CFS_DECLS_BEGIN
 
