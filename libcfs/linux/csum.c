@@ -8,7 +8,7 @@
 #include <crypto/hash.h>
 #include <linux/crc-t10dif.h>
 #include <linux/crc32.h>
-#include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/zutil.h>
 #include <net/checksum.h>
 
@@ -26,7 +26,8 @@ static u32 shash_update(struct crypto_shash *tfm, u32 seed, const void *p, size_
 	desc->tfm = tfm;
 	*state = seed;
 	while (n) {
-		unsigned int part = min_t(size_t, n, 1U << 30);
+		/* The vector registers are borrowed with preemption off: not for long. */
+		unsigned int part = min_t(size_t, n, SZ_4K);
 
 		/* Never fails: these are additions to a register. */
 		crypto_shash_update(desc, p, part);

@@ -13,6 +13,8 @@
 
 static_assert(MAX_LOCKDEP_SUBCLASSES == 8, "the boundary promises nesting levels 0 to 7");
 
+static_assert(sizeof(struct cfs_lock_keys) <= sizeof(((struct cfs_lock_class *)NULL)->key));
+
 static spinlock_t *spin_of(const cfs_spin_t *l)
 {
 	return CFS_INNER(spinlock_t, (cfs_spin_t *)l);

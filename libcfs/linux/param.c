@@ -182,8 +182,11 @@ static int sysfs_root_add(struct root *r)
 		return rc;
 	r->kset.kobj.ktype = &root_ktype;
 	r->kset.kobj.parent = fs_kobj;
-	/* On failure it frees the name. */
-	return kset_register(&r->kset);
+	rc = kset_register(&r->kset);
+	/* Not every kernel frees the name itself; those that do leave NULL. */
+	if (rc)
+		kfree_const(r->kset.kobj.name);
+	return rc;
 }
 
 static int sysfs_dir_add(struct cfs_pdir *d, const char *name)
