@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# How a folder's Kbuild declares modules made of a C++ core and C glue:
+#
+#	include $(CFS_TOP)/contrib/build/cxx.mk
+#	lnet-cxx := peer.o route.o		# core: C++23, no kernel header
+#	lnet-c := linux/module.o		# glue: C, kernel headers
+#	$(call cfs-modules,lnet)
+#
+# Sources may also be named by pattern, $(call cfs-objs,*.cpp linux/*.c). C++ objects go through
+# kbuild's own rule for C, so that objtool, ORC data, retpolines, return thunks, IBT and ftrace apply;
+# only the flags differ. Each module with C++ gets its own copy of libcfs/cxxrt.cpp.
+
+# $(CFS_CXX_INCLUDES) comes from configure: the compiler's own C++ headers.
+include $(KBUILD_EXTMOD)/config.mk
+
+cfs-objs = $(sort $(patsubst $(src)/%.cpp,%.o,$(patsubst $(src)/%.c,%.o, \
+	$(foreach p,$(1),$(wildcard $(src)/$(p))))))
+
+cfs-include := -I$(CFS_TOP)/libcfs/include -I$(CFS_TOP)/lnet/include -I$(CFS_TOP)/lustre/include \
+	-I$(KBUILD_EXTMOD)/include -fmacro-prefix-map=$(KBUILD_EXTMOD)/= \
+	-fmacro-prefix-map=$(CFS_TOP)/=
+
+ccflags-y += $(cfs-include)
+
+# Flags of kbuild's that are errors or noise in C++.
+cfs-not-cxx := -std=gnu89 -std=gnu99 -std=gnu11 -std=gnu17 -std=gnu23 -Wundef -Werror=strict-prototypes -Werror=implicit-function-declaration \
+	-Werror=implicit-int -Werror=incompatible-pointer-types -Werror=designated-init \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wold-style-declaration \
+	-Wno-pointer-sign -Wdeclaration-after-statement -Wno-override-init \
+	-Wmissing-parameter-type -Wnested-externs -Wjump-misses-init -Wno-shift-negative-value
+cfs-cxx-filter = $(filter-out $(cfs-not-cxx),$(1))
+
+cfs-cxx-flags := -std=gnu++23 -fno-exceptions -fno-rtti -fno-gnu-unique \
+	-isystem $(CFS_TOP)/libcfs/include/freestanding $(CFS_CXX_INCLUDES) \
+	-include $(CFS_TOP)/libcfs/include/libcfs/plat/prelude.h \
+	-Wextra -Wnon-virtual-dtor -Woverloaded-virtual -Wsuggest-override -Wno-unused-parameter
+
+# kbuild's rule for C, and then the step that contrib/build/cxx.lds explains.
+quiet_cmd_cfs_merge = MERGE [M] $@
+      cmd_cfs_merge = $(LD) $(KBUILD_LDFLAGS) -r --force-group-allocation \
+		-T $(CFS_TOP)/contrib/build/cxx.lds -o $@.merged $@ && mv $@.merged $@
+cmd_cfs_cxx = $(cmd_cc_o_c)
+define rule_cfs_cxx
+	$(rule_cc_o_c)
+	$(call cmd,cfs_merge)
+endef
+
+define cfs-cxx-object
+CFLAGS_REMOVE_$(1) := $(cfs-not-cxx)
+CFLAGS_$(1) := $(cfs-cxx-flags)
+$(obj)/$(1): $(2) FORCE
+	$$(call if_changed_rule,cfs_cxx)
+endef
+
+# Glue sees the kernel's differences (configure), the core never does.
+define cfs-c-object
+CFLAGS_$(1) += -include $(KBUILD_EXTMOD)/include/cfs_kconfig.h
+endef
+
+define cfs-module
+obj-m += $(1).o
+$(1)-y := $$($(1)-c) $$($(1)-cxx) $(if $($(1)-cxx),$(1)-cxxrt.o)
+$(foreach o,$($(1)-cxx),$(eval $(call cfs-cxx-object,$(o),$(src)/$(o:.o=.cpp))))
+$(if $($(1)-cxx),$(eval $(call cfs-cxx-object,$(1)-cxxrt.o,$(CFS_TOP)/libcfs/cxxrt.cpp)))
+$(foreach o,$($(1)-c),$(eval $(call cfs-c-object,$(o))))
+endef
+
+cfs-modules = $(foreach m,$(1),$(eval $(call cfs-module,$(m))))
