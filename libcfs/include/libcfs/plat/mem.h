@@ -49,7 +49,8 @@ void cfs_cache_destroy(struct cfs_cache *c) CFS_NOEXCEPT;
 void *cfs_cache_alloc(struct cfs_cache *c, unsigned int flags) CFS_NOEXCEPT;
 void cfs_cache_free(struct cfs_cache *c, void *p) CFS_NOEXCEPT;
 
-/* What a subsystem holds now on the current machine (kernel) or node (hosted). */
+/* What a subsystem holds now on the current machine: the kernel, the process (threads), or the node
+ * (sim). */
 struct cfs_mem_usage {
 	int64_t bytes;
 	int64_t objects;

@@ -24,8 +24,8 @@ struct cfs_bvec {
 	uint32_t offset; /* bytes into the page */
 };
 
-/* A fresh page with one reference, charged to the subsystem until the last reference that was taken
- * through this interface goes. flags as cfs_alloc (ATOMIC, ZERO). NULL when there is none. */
+/* A fresh page with one reference, charged to the subsystem until cfs_page_free(), even if further
+ * references keep it. flags as cfs_alloc (ATOMIC, ZERO). NULL when there is none. */
 struct cfs_page *cfs_page_alloc(enum cfs_subsys s, unsigned int flags) CFS_NOEXCEPT;
 /* Gives back a page of cfs_page_alloc: uncharges it and drops the reference. */
 void cfs_page_free(enum cfs_subsys s, struct cfs_page *p) CFS_NOEXCEPT;

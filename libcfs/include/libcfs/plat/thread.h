@@ -62,12 +62,13 @@ typedef struct cfs_dwork {
  * Sleeps. */
 int cfs_workq_create(struct cfs_node *node, const char *name, unsigned int max_active,
 		     struct cfs_workq **out) CFS_NOEXCEPT;
-/* Waits for everything queued, then frees. */
+/* Waits for everything queued, then frees. No delayed work may be armed on it. */
 void cfs_workq_destroy(struct cfs_workq *q) CFS_NOEXCEPT;
 void cfs_workq_flush(struct cfs_workq *q) CFS_NOEXCEPT;
 
 void cfs_work_init(cfs_work_t *w, void (*fn)(cfs_work_t *w)) CFS_NOEXCEPT;
-/* False when it was queued already. An item never runs twice at once. fn may free the item. */
+/* An item stays with one queue while it is queued, armed or running.
+ * False when it was queued already. An item never runs twice at once. fn may free the item. */
 bool cfs_work_queue(struct cfs_workq *q, cfs_work_t *w) CFS_NOEXCEPT;
 /* Takes it off the queue or waits for its end; true when it had been pending. Sleeps. */
 bool cfs_work_cancel_sync(cfs_work_t *w) CFS_NOEXCEPT;
