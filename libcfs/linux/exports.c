@@ -7,6 +7,7 @@
 #include "libcfs/plat/base.h"
 #include "libcfs/plat/core.h"
 #include "libcfs/plat/csum.h"
+#include "libcfs/plat/file.h"
 #include "libcfs/plat/lock.h"
 #include "libcfs/plat/log.h"
 #include "libcfs/plat/mem.h"
@@ -136,6 +137,27 @@ EXPORT_SYMBOL_GPL(cfs_fail_check);
 EXPORT_SYMBOL_GPL(cfs_fail_timeout);
 EXPORT_SYMBOL_GPL(cfs_fail_race);
 EXPORT_SYMBOL_GPL(cfs_fail_err);
+EXPORT_SYMBOL_GPL(cfs_param_root_open);
+EXPORT_SYMBOL_GPL(cfs_param_group_open);
+EXPORT_SYMBOL_GPL(cfs_param_group_close);
+EXPORT_SYMBOL_GPL(cfs_param_add);
+EXPORT_SYMBOL_GPL(cfs_param_set);
+EXPORT_SYMBOL_GPL(cfs_param_find);
+EXPORT_SYMBOL_GPL(cfs_param_parse_mask);
+EXPORT_SYMBOL_GPL(cfs_core_param_set);
+EXPORT_SYMBOL_GPL(cfs_core_param_get);
+EXPORT_SYMBOL_GPL(cfs_log_clear);
+EXPORT_SYMBOL_GPL(cfs_log_mark);
+EXPORT_SYMBOL_GPL(cfs_core_node_get);
+EXPORT_SYMBOL_GPL(cfs_core_node_find);
+EXPORT_SYMBOL_GPL(cfs_core_node_put);
+EXPORT_SYMBOL_GPL(cfs_core_node_free);
+EXPORT_SYMBOL_GPL(cfs_core_nodes_drop);
+
+/* file.h */
+EXPORT_SYMBOL_GPL(cfs_file_create);
+EXPORT_SYMBOL_GPL(cfs_file_write);
+EXPORT_SYMBOL_GPL(cfs_file_close);
 
 /* node.h */
 EXPORT_SYMBOL_GPL(cfs_node_for_net);

@@ -88,7 +88,6 @@ public:
 template <typename T, typename... Args>
 [[nodiscard]] Result<UniquePtr<T>> try_make_flags(unsigned flags, Args &&...args) noexcept
 {
-	static_assert(noexcept(T(std::forward<Args>(args)...)));
 	static_assert(alignof(T) <= 16);
 	void *m = cfs_alloc(T::kSubsys, sizeof(T), flags);
 	if (!m) [[unlikely]]

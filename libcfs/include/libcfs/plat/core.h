@@ -40,6 +40,52 @@ void cfs_fail_race(uint32_t id) CFS_NOEXCEPT;
 /* The value of fail_err, for points that ask which error to return. */
 int cfs_fail_err(void) CFS_NOEXCEPT;
 
+/* ---- parameters (libcfs/params.cpp); core code uses libcfs/params.hpp, which has the contracts.
+ * All of them sleep. ---- */
+
+struct cfs_param_group;
+struct cfs_param_info;
+
+int cfs_param_root_open(struct cfs_node *node, const char *name, size_t n,
+			struct cfs_param_group **out) CFS_NOEXCEPT;
+int cfs_param_group_open(struct cfs_param_group *parent, const char *name, size_t n,
+			 struct cfs_param_group **out) CFS_NOEXCEPT;
+void cfs_param_group_close(struct cfs_param_group *g) CFS_NOEXCEPT;
+int cfs_param_add(struct cfs_param_group *g, const struct cfs_param_info *params, size_t count,
+		  void *obj) CFS_NOEXCEPT;
+int cfs_param_set(struct cfs_param_group *g, const char *name, size_t n, const char *value,
+		  size_t value_n) CFS_NOEXCEPT;
+int cfs_param_find(struct cfs_param_group *g, const char *name, size_t n,
+		   const struct cfs_param_info **info, void **obj) CFS_NOEXCEPT;
+/* Changes *mask as the text says, or -EINVAL; tells the console what is wrong, as stock does. */
+int cfs_param_parse_mask(const struct cfs_param_info *info, const char *text, size_t n,
+			 uint32_t *mask) CFS_NOEXCEPT;
+
+/* The parameters of libcfs itself (debug, debug_mb, panic_on_lbug...) by name, for the module
+ * parameters of the same meaning. set: value is NUL-terminated. get: writes at most n bytes with
+ * the NUL. 0 or a negative errno. */
+int cfs_core_param_set(const char *name, const char *value) CFS_NOEXCEPT;
+int cfs_core_param_get(const char *name, char *buf, size_t n) CFS_NOEXCEPT;
+
+/* Empties the debug log; writes a marker to it and to the console. */
+void cfs_log_clear(void) CFS_NOEXCEPT;
+void cfs_log_mark(const char *text, size_t n) CFS_NOEXCEPT;
+
+/* ---- per-node objects (libcfs/node.cpp); core code uses libcfs/node.hpp. All of them sleep. ----
+ */
+
+/* The core's object of a node (cfs::Node), with a reference for the caller; made when there is
+ * none. */
+struct cfs_core_node;
+int cfs_core_node_get(struct cfs_node *node, struct cfs_core_node **out) CFS_NOEXCEPT;
+/* The one that exists, with a reference, or NULL. */
+struct cfs_core_node *cfs_core_node_find(struct cfs_node *node) CFS_NOEXCEPT;
+void cfs_core_node_put(struct cfs_core_node *node) CFS_NOEXCEPT;
+/* What dropping the last reference calls. */
+void cfs_core_node_free(struct cfs_core_node *node) CFS_NOEXCEPT;
+/* Ends the part `slot` (cfs::NodeSlot) of every node: before the module that made it goes. */
+void cfs_core_nodes_drop(unsigned int slot) CFS_NOEXCEPT;
+
 CFS_DECLS_END
 
 #endif
