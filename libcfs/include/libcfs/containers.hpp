@@ -21,14 +21,17 @@
 
 namespace boost
 {
-/// What Boost's assertions call: ours, always on.
-inline void assertion_failed(const char *expr, const char *func, const char *file, long line)
+/// What Boost's assertions call: ours, always on. Inlined, so that the trap stands where objtool
+/// sees it.
+[[gnu::__always_inline__]] inline void assertion_failed(const char *expr, const char *func,
+							const char *file, long line)
 {
 	::cfs_bug(file, static_cast<int>(line), func, expr);
 	__builtin_trap();
 }
-inline void assertion_failed_msg(const char *expr, const char *msg, const char *func,
-				 const char *file, long line)
+[[gnu::__always_inline__]] inline void assertion_failed_msg(const char *expr, const char *msg,
+							    const char *func, const char *file,
+							    long line)
 {
 	(void)expr;
 	::cfs_bug(file, static_cast<int>(line), func, msg);
