@@ -14,6 +14,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "objects.h"
+
 #define MEASURE(name, type)                                                                        \
 	DEFINE(CFS_SIZEOF_##name, sizeof(type));                                                   \
 	DEFINE(CFS_ALIGNOF_##name, __alignof__(type))
@@ -34,5 +36,5 @@ void cfs_plat_sizes(void)
 	MEASURE(RCU, struct rcu_head);
 	MEASURE(ATOMIC64, atomic64_t);
 	/* Empty without lockdep. */
-	MEASURE(LOCKKEY, struct lock_class_key);
+	MEASURE(LOCKKEY, struct cfs_lock_keys);
 }
