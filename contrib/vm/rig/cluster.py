@@ -11,11 +11,9 @@ leaves no process and no file but those in the output folder.
 
 import atexit
 import fcntl
-import json
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -26,7 +24,7 @@ from pathlib import Path
 from . import kernel as kernels
 from .console import Report, Verdict
 from .errors import KernelReport, NodeDied, RigError, RigTimeout
-from .launch import kill, launch
+from .network import HubNetwork, NamespaceNetwork
 from .node import Machine, Namespace, Nic, Settings
 
 REPO = Path(__file__).resolve().parents[3]
@@ -82,80 +80,6 @@ class Workspace:
         self.lock.close()
 
 
-class Network:
-    """The networks between the nodes, and the hub process that they run through."""
-
-    def __init__(self, work, members, seed):
-        self.work = work
-        self.members = members
-        self.control = None
-        self.process = None
-        self.input = b''
-        self.lock = threading.Lock()
-        if any(members.values()):
-            self.start(seed)
-
-    def start(self, seed):
-        self.control, theirs = socket.socketpair()
-        ports = [f'{net},{node},{self.socket(net, node)}' for net, nodes in self.members.items() for node in nodes]
-        self.process = launch([sys.executable, '-I', Path(__file__).with_name('hub.py'), '--control-fd',
-                               theirs.fileno(), '--seed', seed, *ports], pass_fds=[theirs.fileno()])
-        theirs.close()
-        self.ask(do='status')
-
-    def socket(self, net, node):
-        return self.work / f'net-{net}-{node}'
-
-    def ask(self, **request):
-        """Have the hub do something; returns its answer."""
-        if self.control is None:
-            raise RigError('this cluster has no network between machines')
-        with self.lock:
-            self.control.settimeout(30)
-            try:
-                self.control.sendall(json.dumps(request).encode() + b'\n')
-                while b'\n' not in self.input:
-                    data = self.control.recv(1 << 16)
-                    if not data:
-                        raise RigError('the network hub died')
-                    self.input += data
-            except OSError as error:
-                raise RigError(f'the network hub does not answer: {error}') from None
-            line, self.input = self.input.split(b'\n', 1)
-        answer = json.loads(line)
-        if 'error' in answer:
-            raise RigError(f'network: {answer["error"]}')
-        return answer
-
-    def cut(self, a, b=None, net=None):
-        """Drop everything between two nodes, or between one and all the others; on one network or all."""
-        self.ask(do='cut', a=a, b=b, net=net)
-
-    def heal(self, a=None, b=None, net=None):
-        """Undo cut and shape; without arguments, everywhere."""
-        self.ask(do='heal', a=a, b=b, net=net)
-
-    def shape(self, a=None, b=None, net=None, delay_ms=0, loss=0):
-        """Delay each frame, and lose a fraction (0 to 1) of them, between nodes."""
-        self.ask(do='shape', a=a, b=b, net=net, delay_ms=delay_ms, loss=loss)
-
-    def pcap(self, path):
-        """Write all further frames to a pcap file (one a network, if there are several); None stops it."""
-        self.ask(do='pcap', path=str(Path(path).resolve()) if path else None)
-
-    def status(self):
-        return self.ask(do='status')
-
-    def close(self):
-        if self.process:
-            self.control.close()
-            try:
-                self.process.wait(5)
-            except Exception:
-                pass
-            kill(self.process)
-
-
 class Cluster:
     """All of a run. The arguments marked * are for all nodes, or a dict by node name.
 
@@ -172,7 +96,7 @@ class Cluster:
     """
 
     def __init__(self, nodes=1, netns=0, kernel='6.1', modules=None, memory=1024, cpus=2, disks=(), nets=None,
-                 mtu=1500, icount='', kvm=False, append='', allow=(), expect=(), env=None, timeout=1800,
+                 mtu=9000, icount='', kvm=False, append='', allow=(), expect=(), env=None, timeout=1800,
                  boot_timeout=180, pcap=None, out=None, on_line=None, seed=1, start=True):
         self.started = time.monotonic()
         self.timeout = timeout
@@ -195,8 +119,7 @@ class Cluster:
             self.build(nodes, netns, locals())
             self.set_env(env or {})
             threading.Thread(target=self.guard, name='guard', daemon=True).start()
-            if pcap:
-                self.net.pcap(pcap)
+            self.pcap = pcap
             if start:
                 self.start()
         except BaseException:
@@ -216,7 +139,7 @@ class Cluster:
             for node in who:
                 if node not in nodes:
                     raise RigError(f'network {net}: no node {node}')
-        self.net = Network(self.work, members, given['seed'])
+        self.net = HubNetwork(self.work, members, given['seed'])
         hosts = self.hosts(nodes, members)
         for index, name in enumerate(nodes, 1):
             settings = self.settings(name, index, members, given)
@@ -225,6 +148,8 @@ class Cluster:
             self.machines[name] = self.nodes[name] = machine
         for name in self.namespaces:
             self.nodes[name] = Namespace(name, self.machines['vm'])
+        if self.namespaces:
+            self.net = NamespaceNetwork(self)
 
     def settings(self, name, index, members, given):
         kernel = kernels.find_kernel(per_node(given['kernel'], name) or '6.1', per_node(given['modules'], name))
@@ -308,12 +233,16 @@ class Cluster:
 
     def start(self):
         """Boot all machines, at once."""
+        if self.pcap and not self.namespaces:
+            self.net.pcap(self.pcap)
         for machine in self.machines.values():
             machine.start(wait=False)
         for machine in self.machines.values():
             machine.wait_up()
         if self.namespaces:
             self.machines['vm'].run(['/run/rig/bin/rig-namespaces', *self.namespaces])
+            if self.pcap:
+                self.net.pcap(self.pcap)
 
     def guard(self):
         """End everything at the cluster's time limit."""
@@ -338,9 +267,12 @@ class Cluster:
             return
         self.closed = True
         atexit.unregister(self.close)
+        try:
+            if self.net:
+                self.net.close()
+        except RigError as error:
+            sys.stderr.write(f'vm: {error}\n')
         self.power_off()
-        if self.net:
-            self.net.close()
         self.workspace.remove()
 
     # --- verdict ---

@@ -57,6 +57,9 @@ HARMLESS = re.compile('|'.join((
 
 STAMP = re.compile(r'^\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?')
 TRACE_END = re.compile(r'---\[ end (trace|Kernel panic)')
+# What may follow a stack trace within a report: KASAN's and lockdep's details, an oops's registers.
+AFTER_TRACE = re.compile(r'\s|$|Modules linked|---\[|CR2|RIP|RSP|Code|R[A-Z0-9]+:|FS:|CS:|Call Trace|'
+                         r'Allocated|Freed|Last potentially|The buggy|Memory state|=====|page|>')
 MAX_LINES = 300
 MAX_UNTRACED = 12
 
@@ -68,6 +71,7 @@ class Report:
     lines: list = field(default_factory=list)
     ended: bool = False
     in_trace: bool = False
+    after_trace: bool = False
 
     @property
     def text(self):
@@ -105,20 +109,19 @@ class Scanner:
         report = self.current
         report.lines.append(raw)
         if 'Call Trace:' in text or '<TASK>' in text:
-            report.in_trace = True
+            report.in_trace, report.after_trace = True, False
+        if '</TASK>' in text:
+            report.after_trace = True
         if TRACE_END.search(text):
             report.ended = True
         return trouble
 
     def is_over(self, text, trouble):
         report = self.current
-        if report.ended or (len(report.lines) > MAX_UNTRACED and not report.in_trace):
+        if report.ended or 'rig: final check' in text or (len(report.lines) > MAX_UNTRACED and not report.in_trace):
             return True
-        if '</TASK>' in report.lines[-1]:
-            # KASAN and lockdep go on after the trace; an oops repeats the registers.
-            return trouble or not re.match(r'^(\s|$|Modules linked|---\[|CR2|RIP|RSP|Code|R[A-Z0-9]+:|FS:|CS:|'
-                                           r'Allocated|Freed|Last potentially|The buggy|Memory state|=====|page)',
-                                           text)
+        if report.after_trace:
+            return trouble or not AFTER_TRACE.match(text)
         return trouble and not report.in_trace and self.starts_anew(text)
 
     def starts_anew(self, text):

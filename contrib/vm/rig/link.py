@@ -190,14 +190,17 @@ class Link:
         except (OSError, AttributeError):
             raise NodeDied(f'{self.name}: the node is not running') from None
 
-    def start(self, argv, env=None, cwd='/', terminal=False, on_output=None):
-        """Start a command. on_output(kind, bytes), if given, gets its output as it comes."""
+    def start(self, argv, env=None, cwd='/', terminal=False, on_output=None, make=Command):
+        """Start a command. on_output(kind, bytes), if given, gets its output as it comes.
+
+        make(link, channel, on_output) makes what gets the command's frames: it has deliver() and finish().
+        """
         with self.lock:
             if self.closed:
                 raise NodeDied(f'{self.name}: the node is not running')
             channel = self.next_channel
             self.next_channel += 1
-            command = self.commands[channel] = Command(self, channel, on_output)
+            command = self.commands[channel] = make(self, channel, on_output)
         values = [f'{name}={value}' for name, value in {**GUEST_ENV, **(env or {})}.items()]
         fields = ['pty' if terminal else 'pipe', str(cwd), str(len(argv)), *argv, *values]
         self.send(EXEC, channel, '\0'.join(fields).encode('utf-8', 'surrogateescape'))

@@ -39,7 +39,7 @@ class Settings:
     disks: list = field(default_factory=list)     # files, in the order of /dev/vda, /dev/vdb, ...
     nics: list = field(default_factory=list)      # Nic, in the order of eth0, eth1, ...
     hosts: str = ''
-    mtu: int = 1500
+    mtu: int = 9000
     expose: list = field(default_factory=list)
     append: str = ''
     icount: str = ''
@@ -65,10 +65,9 @@ class Runner:
     def argv(self, command):
         return ['/bin/bash', '-c', command] if isinstance(command, str) else [str(arg) for arg in command]
 
-    def spawn(self, command, env=None, cwd=None, terminal=False, on_output=None):
+    def spawn(self, command, env=None, cwd=None, **options):
         """Start a command; returns a link.Command (wait, write, close_stdin, signal, status)."""
-        return self.link().start(self.argv(command), {**self.env, **(env or {})}, cwd or self.cwd, terminal,
-                                 on_output)
+        return self.link().start(self.argv(command), {**self.env, **(env or {})}, cwd or self.cwd, **options)
 
     def run(self, command, timeout=60, check=True, input=None, **options):
         """Run a command to its end and return its Result; unless check=False, a status other than 0 raises."""
@@ -85,6 +84,15 @@ class Runner:
         if check and result.status:
             raise CommandFailed(self.name, command, result)
         return result
+
+    def wait_for(self, condition, timeout=60):
+        """Poll until condition() is true; whether it became so while the node ran and in time."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline or not self.running():
+                return False
+            time.sleep(0.05)
+        return True
 
 
 class Machine(Runner):
@@ -103,6 +111,7 @@ class Machine(Runner):
         self.console_thread = None
         self.boot_seconds = 0.0
         self.starts = 0
+        self.paused = False
         self.lock = threading.RLock()
 
     # --- power ---
@@ -113,6 +122,7 @@ class Machine(Runner):
             if self.running():
                 raise RigError(f'{self.name}: already running')
             self.starts += 1
+            self.paused = False
             stem = self.work / f'{self.name}.{self.starts}'
             initramfs = Path(f'{stem}.initramfs')
             initramfs.write_bytes(kernels.node_initramfs(self.settings.kernel, self.conf()))
@@ -160,6 +170,10 @@ class Machine(Runner):
                 self.agent.close()
                 self.console_thread.join(10)
 
+    def shut_down(self, timeout=60):
+        """Power off in an orderly way, as far as the disks are concerned: sync, then power off."""
+        self.run('sync; busybox poweroff -f & sleep 1000', timeout=timeout, check=False)
+
     def restart(self):
         self.kill()
         self.start()
@@ -167,9 +181,11 @@ class Machine(Runner):
     def pause(self):
         """Freeze the machine, as seen from outside: it answers nothing and its clock stands."""
         self.qmp('stop')
+        self.paused = True
 
     def resume(self):
         self.qmp('cont')
+        self.paused = False
 
     # --- qemu ---
 
@@ -263,10 +279,12 @@ class Namespace(Runner):
         self.env = {}
         self.cwd = '/'
 
-    def argv(self, command):
+    def spawn(self, command, env=None, cwd=None, **options):
+        # Entering the mount namespace leads to its root folder, so a shell goes where the caller is.
         run = f'/run/rig/ns/{self.name}'
-        return ['nsenter', f'--net={run}.net', f'--uts={run}.uts', f'--mount={run}.mnt', '--',
-                *super().argv(command)]
+        enter = ['nsenter', f'--net={run}.net', f'--uts={run}.uts', f'--mount={run}.mnt', '--',
+                 '/bin/sh', '-c', 'cd "$0" 2>/dev/null; exec "$@"', cwd or self.cwd]
+        return super().spawn([*enter, *self.argv(command)], env=env, **options)
 
     def link(self):
         return self.machine.link()

@@ -25,6 +25,7 @@ class Printer:
     def __init__(self, prefix):
         self.prefix = prefix
         self.rest = {}
+        self.broken = False
         self.lock = threading.Lock()
 
     def sink(self, node):
@@ -36,8 +37,11 @@ class Printer:
             if self.prefix:
                 *lines, self.rest[node, kind] = (self.rest.get((node, kind), b'') + data).split(b'\n')
                 data = b''.join(f'{node}| '.encode() + line + b'\n' for line in lines)
-            stream.write(data)
-            stream.flush()
+            try:
+                stream.write(data)
+                stream.flush()
+            except OSError:
+                self.broken = True
 
     def finish(self):
         for (node, kind), rest in list(self.rest.items()):
@@ -85,11 +89,13 @@ def run_jobs(cluster, jobs, printer):
         job.running.close_stdin()
     first, give_up = 0, None
     while any(job.status is None for job in jobs):
+        if printer.broken:
+            raise BrokenPipeError('nobody reads our output')
         for job in jobs:
             if job.status is None and job.running.done.wait(0.02):
                 job.status = job.running.status if job.running.status is not None else RIG_FAILED
                 if job.running.status is None and not cluster.expired:
-                    note(f'{job.node}: the node died while its script ran')
+                    note_death(cluster[job.node])
                 if job.status and not first:
                     first, give_up = job.status, time.monotonic() + GRACE
                     (cluster.share / '.rig/failed').touch()
@@ -101,6 +107,13 @@ def run_jobs(cluster, jobs, printer):
                     note(f'{job.node}: killed, {GRACE:g} s after another node failed')
             give_up = None
     return first
+
+
+def note_death(node):
+    note(f'{node.name}: the node died while its script ran')
+    machine = getattr(node, 'machine', node)
+    if not machine.console.reports():
+        note('\n' + machine.last_words())
 
 
 def note_failure(job, count):
