@@ -123,6 +123,11 @@ EXPORT_SYMBOL_GPL(cfs_pdir_del);
 EXPORT_SYMBOL_GPL(cfs_pfile_add);
 EXPORT_SYMBOL_GPL(cfs_pfile_del);
 
+/* file.h */
+EXPORT_SYMBOL_GPL(cfs_file_create);
+EXPORT_SYMBOL_GPL(cfs_file_write);
+EXPORT_SYMBOL_GPL(cfs_file_close);
+
 /* log.h */
 EXPORT_SYMBOL_GPL(cfs_console);
 EXPORT_SYMBOL_GPL(cfs_dump_stack);
@@ -144,8 +149,6 @@ EXPORT_SYMBOL_GPL(cfs_param_add);
 EXPORT_SYMBOL_GPL(cfs_param_set);
 EXPORT_SYMBOL_GPL(cfs_param_find);
 EXPORT_SYMBOL_GPL(cfs_param_parse_mask);
-EXPORT_SYMBOL_GPL(cfs_core_param_set);
-EXPORT_SYMBOL_GPL(cfs_core_param_get);
 EXPORT_SYMBOL_GPL(cfs_log_clear);
 EXPORT_SYMBOL_GPL(cfs_log_mark);
 EXPORT_SYMBOL_GPL(cfs_core_node_get);
@@ -153,11 +156,6 @@ EXPORT_SYMBOL_GPL(cfs_core_node_find);
 EXPORT_SYMBOL_GPL(cfs_core_node_put);
 EXPORT_SYMBOL_GPL(cfs_core_node_free);
 EXPORT_SYMBOL_GPL(cfs_core_nodes_drop);
-
-/* file.h */
-EXPORT_SYMBOL_GPL(cfs_file_create);
-EXPORT_SYMBOL_GPL(cfs_file_write);
-EXPORT_SYMBOL_GPL(cfs_file_close);
 
 /* node.h */
 EXPORT_SYMBOL_GPL(cfs_node_for_net);

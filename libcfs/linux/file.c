@@ -1,37 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Files that a node writes for its administrator (libcfs/plat/file.h).
+// Files written for the administrator (libcfs/plat/file.h): opened from the machine's own root with
+// the machine's rights, wherever the calling process may be confined to. Only regular files are
+// written, and links are not followed in the last step: dumps go to folders that anyone may write
+// to.
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fs.h>
-#include <linux/sched.h>
+#include <linux/fs_struct.h>
+#include <linux/path.h>
+#include <linux/sched/task.h>
 
 #include "libcfs/plat/file.h"
 
-/* A cfs_file is the kernel's struct file. */
-static struct file *file_of(struct cfs_file *f)
+#define CREATE_FLAGS (O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_LARGEFILE)
+
+static struct file *open_from_root(const char *path)
 {
-	return (struct file *)f;
+	struct path root;
+	struct file *file;
+
+	task_lock(&init_task);
+	get_fs_root(init_task.fs, &root);
+	task_unlock(&init_task);
+	file = file_open_root(&root, path, CREATE_FLAGS, 0600);
+	path_put(&root);
+	return file;
 }
 
 int cfs_file_create(const char *path, struct cfs_file **out)
 {
-	const struct cred *before;
-	struct cred *rights;
-	struct file *f;
+	const struct cred *own;
+	struct cred *machine;
+	struct file *file;
 
 	if (path[0] != '/')
 		return -EINVAL;
-	rights = prepare_kernel_cred(&init_task);
-	if (!rights)
+	machine = prepare_kernel_cred(&init_task);
+	if (!machine)
 		return -ENOMEM;
-	before = override_creds(rights);
-	f = filp_open(path, O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, 0600);
-	revert_creds(before);
-	put_cred(rights);
-	if (IS_ERR(f))
-		return PTR_ERR(f);
-	*out = (struct cfs_file *)f;
+	own = override_creds(machine);
+	file = open_from_root(path);
+	revert_creds(own);
+	put_cred(machine);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (!S_ISREG(file_inode(file)->i_mode)) {
+		filp_close(file, NULL);
+		return -EINVAL;
+	}
+	*out = (struct cfs_file *)file;
 	return 0;
 }
 
@@ -39,8 +57,8 @@ int cfs_file_write(struct cfs_file *f, uint64_t offset, const void *p, size_t n)
 {
 	loff_t pos = offset;
 
-	while (n > 0) {
-		ssize_t done = kernel_write(file_of(f), p, n, &pos);
+	while (n) {
+		ssize_t done = kernel_write((struct file *)f, p, n, &pos);
 
 		if (done < 0)
 			return done;
@@ -54,5 +72,5 @@ int cfs_file_write(struct cfs_file *f, uint64_t offset, const void *p, size_t n)
 
 int cfs_file_close(struct cfs_file *f)
 {
-	return filp_close(file_of(f), NULL);
+	return filp_close((struct file *)f, NULL);
 }
