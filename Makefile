@@ -1,63 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Front door of the build; `make help` lists what it can do. Modules are built by the kernel's kbuild
-# in build/<release>/, everything hosted by CMake in build/hosted-<preset>/.
+# Front door of the build; `make help` lists what it can do. It only names things: the work is in
+# contrib/build/ (modules go through the kernel's kbuild, everything hosted through CMake in tests/).
+# All output is in build/.
 
-TOP := $(CURDIR)
-NPROC := $(shell nproc)
-
--include config.mk
-
-# The kernel to build for: KVER=<release>, or LINUX_OBJ=<its build directory>.
-ifndef KVER
-ifdef LINUX_OBJ
-KVER := $(shell contrib/build/kernels release $(LINUX_OBJ))
-else
-KVER := $(shell contrib/build/kernels default)
-endif
-endif
-LINUX_OBJ ?= /lib/modules/$(KVER)/build
-STAGE := build/$(KVER)
-
-# Our own share of the jobs unless the caller said otherwise.
-JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(NPROC))
+# KVER=<release> or LINUX_OBJ=<kernel build directory> choose the kernel to build modules for.
+kernel = $(or $(LINUX_OBJ),$(KVER))
 
 .DEFAULT_GOAL := all
-.DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 .PHONY: all
-all: modules				## modules for KVER, and the tools
+all: modules utils			## modules for one kernel, and the tools
 
-# --- modules ---------------------------------------------------------------
+.PHONY: setup
+setup:					## install the packages that building and testing take (Debian, root)
+	@contrib/setup
 
-PROBES := $(wildcard contrib/build/probes/*.c) contrib/build/probe-kernel contrib/build/configure.sh
+.PHONY: modules modules-all
+modules: setup				## kernel modules for KVER=<release> (default: running or newest kernel)
+	+contrib/build/modules $(kernel)
+modules-all: setup			## kernel modules for the newest kernel of every supported series
+	+contrib/build/modules all
 
-configure: configure.ac VERSION
-	./autogen.sh
+.PHONY: utils
+utils: setup				## command line tools
+	@test ! -e utils/CMakeLists.txt || contrib/build/hosted-suite --build-only release
 
-$(STAGE)/config.mk: configure $(PROBES)
-	mkdir -p $(STAGE)
-	cd $(STAGE) && $(TOP)/configure --quiet --with-linux-obj=$(LINUX_OBJ) $(CONFIGURE_ARGS)
-	touch $@
+.PHONY: hosted unit
+hosted: setup				## the core as user-space libraries, with tests, fuzzers, benchmarks
+	contrib/build/hosted-suite --build-only debug
+unit: setup				## run the hosted tests (PRESET=debug, asan, tsan or clang)
+	contrib/build/hosted-suite $(or $(PRESET),debug)
 
-export CFS_TOP := $(TOP)
+.PHONY: check check-full
+check: setup				## every test suite, short form (SUITES="a b" for some)
+	@contrib/build/check $(SUITES)
+check-full: setup			## every test suite, long form, debug kernel included
+	@contrib/build/check --full $(SUITES)
 
-.PHONY: modules
-modules: $(STAGE)/config.mk		## kernel modules for KVER (default: running or newest kernel)
-	contrib/build/stage $(TOP) $(STAGE)
-	+$(MAKE) -C $(LINUX_OBJ) M=$(TOP)/$(STAGE) $(JOBS) --no-print-directory \
-		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+.PHONY: demo
+demo: setup				## boot a virtual machine and see the file system work in it
+	@contrib/demo
 
-.PHONY: modules-all
-modules-all:				## kernel modules for the newest kernel of every supported series
-	+set -e; for k in $$(contrib/build/kernels all); do \
-		$(MAKE) modules KVER=$$k LINUX_OBJ=/lib/modules/$$k/build; done
+.PHONY: lint
+lint: setup				## formatting, clang-tidy, thread-safety analysis, self-contained headers
+	@contrib/build/lint
 
-.PHONY: clean
-clean:					## remove everything that was built
-	rm -rf build config.log config.status
+.PHONY: debug-kernel
+debug-kernel: setup			## build a kernel with KASAN, lockdep and kmemleak for the tests
+	contrib/debug-kernel/build
+
+.PHONY: dist install dkms-install
+dist:					## source archive, build/lustre-<version>.tar.gz
+	contrib/build/dist
+install: modules			## install the modules for the kernel they were built for
+	+contrib/build/install $(kernel)
+dkms-install:				## hand the source to DKMS, which builds it for every kernel
+	contrib/build/dkms-install
+
+.PHONY: clean distclean
+clean:					## remove what was built, keep what ./configure was told
+	find build -mindepth 1 -maxdepth 1 ! -name defaults -exec rm -rf {} + 2>/dev/null || true
+distclean:				## remove everything that is no source
+	rm -rf build configure config.log config.status autom4te.cache
 
 .PHONY: help
 help:
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24

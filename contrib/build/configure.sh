@@ -149,13 +149,12 @@ cfs_write_results()
 	END
 	echo "configure: wrote build/$KVER/config.mk"
 	if test "$(pwd)" = "$cfs_top"; then
-		cat >"$cfs_top/config.mk" <<-END
-			# Written by configure: defaults of make.
-			KVER ?= $KVER
-			LINUX_OBJ ?= $LINUX_OBJ
-			CONFIGURE_ARGS ?= $(cfs_portable_args)
+		cat >"$cfs_top/build/defaults" <<-END
+			# Written by configure in the top folder, read by contrib/build/modules.
+			KVER=\${KVER:-$KVER}
+			CONFIGURE_ARGS=\${CONFIGURE_ARGS:-$(cfs_portable_args)}
 		END
-		echo "configure: wrote config.mk; now run make"
+		echo "configure: make will build for kernel $KVER"
 	fi
 }
 

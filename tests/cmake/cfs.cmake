@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Helpers of the hosted build.
+
+# Adds a folder of the tree if it has a CMakeLists.txt.
+function(cfs_folder dir name)
+	if(EXISTS ${dir}/CMakeLists.txt)
+		add_subdirectory(${dir} ${CMAKE_BINARY_DIR}/${name})
+	endif()
+endfunction()
+
+# cfs_test(NAME SOURCES... [LIBS libraries...] [LABELS labels...]): one GoogleTest program that ctest
+# runs as a whole; its own test cases are what `make check` counts. Libraries that do not exist (yet)
+# are an error unless given as OPTIONAL.
+function(cfs_test name)
+	cmake_parse_arguments(T "" "" "LIBS;OPTIONAL;LABELS" ${ARGN})
+	add_executable(${name} ${T_UNPARSED_ARGUMENTS})
+	target_link_libraries(${name} PRIVATE ${T_LIBS})
+	foreach(lib ${T_OPTIONAL})
+		if(TARGET ${lib})
+			target_link_libraries(${name} PRIVATE ${lib})
+		endif()
+	endforeach()
+	target_link_libraries(${name} PRIVATE GTest::gtest_main Threads::Threads)
+	add_test(NAME ${name} COMMAND ${name})
+	set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${T_LABELS}")
+endfunction()
+
+# cfs_unit_tests(AREA libraries...): all of tests/unit/AREA_*_test.cpp as one program, unit_AREA.
+function(cfs_unit_tests area)
+	file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${area}_test.cpp
+		${CMAKE_CURRENT_SOURCE_DIR}/${area}_*_test.cpp)
+	if(sources)
+		cfs_test(unit_${area} ${sources} OPTIONAL ${ARGN} LABELS unit)
+	endif()
+endfunction()
