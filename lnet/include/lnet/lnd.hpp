@@ -63,6 +63,7 @@ struct TxMessage {
 	cfs::Instant deadline; ///< fail it with network_timeout when not sent by then
 	void *lnd_link[2] = {};
 	void *lnd_private = nullptr;
+	void *lnet_private = nullptr; ///< not the driver's
 };
 
 /// The driver's token of a message being received.
@@ -105,7 +106,10 @@ public:
 	[[nodiscard]] virtual Nid nid() const noexcept = 0;
 	[[nodiscard]] virtual const char *if_name() const noexcept = 0;
 	[[nodiscard]] virtual NiTunables tunables() const noexcept = 0;
-	/// Takes over msg; see above. May be called with no sleep allowed: no.
+	/// From now on peers are accepted and upcalls are made; none before. Called once, when LNet
+	/// is ready.
+	virtual cfs::Result<> open() noexcept = 0;
+	/// Takes over msg; see above. May sleep for memory, not for the peer.
 	virtual void send(TxMessage &msg) noexcept = 0;
 	/// Tells where the payload of rx goes: `to` gets the first to.length bytes, the rest up to
 	/// the header's payload_length is discarded. lnet_msg comes back in recv_done().

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// LNet of one node: sends and receives messages between the users' MDs and the drivers (spec 01
+// sections 5, 6).
+//
+// The message path takes no lock of the whole node: local interfaces are found under RCU, peers,
+// MDs and match lists in hashed buckets, credits per peer NI and per interface share. The
+// configuration (which interfaces exist) changes under config_lock_, which is never taken by a
+// message.
+#pragma once
+
+#include <atomic>
+
+#include "libcfs/log.hpp"
+#include "libcfs/wait.hpp"
+#include "lnet/buffer.hpp"
+#include "lnet/msg.hpp"
+#include "lnet/ni.hpp"
+#include "lnet/ping.hpp"
+
+namespace lnet
+{
+
+/// Counters of the whole node (spec 01 section 16.7, `statistics`).
+struct Statistics {
+	std::atomic<std::uint64_t> msgs_alloc{0}, msgs_max{0}, errors{0}, send_count{0},
+		recv_count{0}, drop_count{0}, send_length{0}, recv_length{0}, drop_length{0},
+		no_memory{0};
+};
+
+class Core final : public Network
+{
+public:
+	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
+	static constexpr std::size_t kNisMax = 64;
+
+	/// LNet of a node, configured with 0@lo only. cookie: differs from that of every earlier
+	/// life (wall clock in ns). Sleeps.
+	[[nodiscard]] static cfs::Result<cfs::UniquePtr<Core>>
+	create(cfs::Node &node, std::uint64_t cookie) noexcept;
+	/// Every user has gone before. Sleeps until all messages have ended.
+	void destroy() noexcept;
+
+	// ---- Network ----
+	cfs::Result<MdHandle> attach(const MatchSpec &match, const MdSpec &md) noexcept override;
+	cfs::Result<MdHandle> bind(const MdSpec &md) noexcept override;
+	cfs::Result<> unlink(MdHandle md) noexcept override;
+	cfs::Result<> put(const Nid &self, MdHandle md, bool want_ack, const ProcessId &target,
+			  std::uint32_t portal, std::uint64_t match_bits, std::uint32_t offset,
+			  std::uint64_t hdr_data) noexcept override;
+	cfs::Result<> get(const Nid &self, MdHandle md, const ProcessId &target,
+			  std::uint32_t portal, std::uint64_t match_bits,
+			  std::uint32_t offset) noexcept override;
+	cfs::Result<> set_lazy(std::uint32_t portal, bool lazy) noexcept override;
+	Nid primary_nid(const Nid &nid) noexcept override;
+	cfs::Result<> add_peer(std::span<const Nid> nids) noexcept override;
+	cfs::Result<Distance> distance(const Nid &nid) noexcept override;
+	cfs::Result<Nid> local_nid(unsigned n) noexcept override;
+	[[nodiscard]] bool is_local(const Nid &nid) noexcept override;
+	[[nodiscard]] unsigned cpt_of(const Nid &nid) noexcept override;
+	cfs::Result<> hold() noexcept override;
+	void release() noexcept override;
+
+	// ---- configuration ----
+	/// Brings up an interface of a network. err::EXIST when that NID is up already, err::NOSPC,
+	/// or what the driver says. Sleeps.
+	[[nodiscard]] cfs::Result<Nid> add_ni(Lnd &lnd, Net net, std::string_view if_name) noexcept;
+	/// Takes one down and waits for its messages. err::NOENT; err::BUSY for 0@lo.
+	[[nodiscard]] cfs::Result<> del_ni(const Nid &nid) noexcept;
+	/// Asks a node for its NIDs (`lnetctl ping`). err::TIMEDOUT, err::PROTO, err::HOSTUNREACH.
+	/// Sleeps.
+	[[nodiscard]] cfs::Result<PingInfo> ping(const ProcessId &target, const Nid &source,
+						 cfs::Instant deadline) noexcept;
+	/// Fails what has waited in queues past its deadline.
+	void expire_queues(cfs::Instant now) noexcept;
+	[[nodiscard]] const Statistics &statistics() const noexcept { return stats_; }
+	[[nodiscard]] PeerTable &peers() noexcept { return peers_; }
+	[[nodiscard]] cfs::Node &node() noexcept { return node_; }
+
+	// ---- called by Ni and Msg ----
+	[[nodiscard]] cfs::Result<> received(Ni &ni, const Header &h, const Nid &from,
+					     RxHandle rx) noexcept;
+	void recv_done(Msg &m, cfs::Errno status) noexcept;
+	void send_done(Msg &m, cfs::Errno status) noexcept;
+	void peer_credit_back(PeerNi &hop) noexcept;
+	void peer_alive(const Nid &hop, bool alive) noexcept;
+	void local_state_changed() noexcept;
+	void send_ack(Msg &m) noexcept;
+	void free_msg(Msg &m) noexcept;
+
+private:
+	friend class cfs::UniquePtr<Core>;
+	Core(cfs::Node &node, std::uint64_t cookie) noexcept : node_(node), cookie_(cookie) {}
+	template <typename T, typename... Args>
+	friend cfs::Result<cfs::UniquePtr<T>> cfs::try_make_flags(unsigned, Args &&...) noexcept;
+
+	[[nodiscard]] cfs::Result<> init() noexcept;
+	[[nodiscard]] cfs::UniquePtr<Msg> new_msg() noexcept;
+	[[nodiscard]] cfs::Result<MdHandle> add_md(const MdSpec &spec, const MatchSpec *m) noexcept;
+	[[nodiscard]] cfs::Result<> start_op(Msg::Role role, const Nid &self, MdHandle md,
+					     const ProcessId &target,
+					     const wire::MsgBody &body) noexcept;
+
+	void take_down(Ni &ni) noexcept;
+
+	// sending
+	void send(Msg &m) noexcept;
+	[[nodiscard]] cfs::Result<> choose_path(Msg &m) noexcept;
+	void send_on(Msg &m) noexcept;
+	void respond(Msg &m, wire::MsgType type, const wire::MsgBody &body) noexcept;
+	[[nodiscard]] cfs::RefPtr<Ni> ni_by_nid(const Nid &nid) noexcept;
+	[[nodiscard]] cfs::RefPtr<Ni> ni_by_net(Net net, PeerNi *remember) noexcept;
+
+	// receiving
+	void drop(Ni &ni, const Header &h, RxHandle rx, const char *why) noexcept;
+	void drop_msg(Msg &m, const char *why) noexcept;
+	void receive_request(Msg &m) noexcept;
+	void receive_response(Msg &m) noexcept;
+	void offer(Msg &m, const MatchInfo &info) noexcept;
+	void accept(Msg &m, const MatchInfo &info, MatchResult &r) noexcept;
+	void reply_to_get(Msg &m, std::uint32_t offset, std::uint32_t length) noexcept;
+	[[nodiscard]] Nid primary_of_source(const Nid &src, PeerNi &hop) noexcept;
+	void finish_event(Msg &m, cfs::Errno status) noexcept;
+	void retry_held(HeldList &list) noexcept;
+	[[nodiscard]] cfs::Result<> rebuild_ping_target() noexcept;
+
+	cfs::Node &node_;
+	const std::uint64_t cookie_; // wh_interface_cookie of this life
+	cfs_cache *msg_cache_ = nullptr;
+	std::atomic<std::uint64_t> msgs_live_{0};
+	cfs::WaitQueue idle_{CFS_LOCK_CLASS("lnet idle")};
+
+	MdTable mds_;
+	cfs::Array<cfs::UniquePtr<Portal>> portals_;
+	PeerTable peers_;
+	Statistics stats_;
+
+	std::atomic<Ni *> nis_[kNisMax] = {}; // RCU; each holds a reference
+	LoopbackLnd loopback_;
+	cfs::Mutex config_lock_{CFS_LOCK_CLASS("lnet configuration")};
+	unsigned users_ CFS_GUARDED_BY(config_lock_) = 0;
+	std::uint32_t ping_sequence_ CFS_GUARDED_BY(config_lock_) = 0;
+	cfs::RefPtr<PingTarget> ping_target_ CFS_GUARDED_BY(config_lock_);
+	std::atomic<bool> stopping_{false};
+};
+
+} // namespace lnet

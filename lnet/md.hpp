@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// Memory descriptors and the delivery of their events (spec 01 sections 4.2, 4.5).
+//
+// Invariants. Every operation that was committed ends in finish() or abort(), exactly once. Events
+// of one MD are delivered one after the other; the one after which the MD will never be touched
+// again, and only that one, carries `unlinked`. Whoever finds an event to deliver while another
+// thread is delivering leaves it to that thread, so a handler may call anything, unlink() of its
+// own MD included, without recursion and without a lock held.
+//
+// Locks: Md::lock_ is innermost but for the handle table's bucket locks, which are never held with
+// it.
+#pragma once
+
+#include "libcfs/containers.hpp"
+#include "libcfs/lock.hpp"
+#include "libcfs/mem.hpp"
+#include "lnet/lnet.hpp"
+
+namespace lnet
+{
+
+class Md;
+class Portal;
+
+/// An event on its way to a handler. Embedded in the message that caused it.
+struct PendingEvent {
+	cfs::ListHook event_hook;
+	Event ev{};
+	/// Called after the handler, last of all; may free the object this is part of.
+	void (*delivered)(PendingEvent &p) noexcept = nullptr;
+};
+
+/// What a message asks of a target (section 4.3).
+struct MatchInfo {
+	ProcessId initiator; ///< with the primary NID
+	Nid source;	     ///< the NID in the header
+	std::uint64_t match_bits;
+	std::uint32_t portal;
+	std::uint32_t option; ///< LNET_MD_OP_PUT or LNET_MD_OP_GET
+	std::uint32_t offset;
+	std::uint32_t length;
+};
+
+/// Where a matched message goes.
+struct MatchResult {
+	cfs::RefPtr<Md> md;
+	std::uint32_t offset = 0;
+	std::uint32_t mlength = 0;
+	bool exhausted = false; ///< the MD takes no further operation
+};
+
+enum class MatchVerdict : std::uint8_t { none, matched, drop };
+
+class Md final : public cfs::RefCounted<Md>
+{
+public:
+	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
+
+	Md(MdHandle handle, const MdSpec &spec, const MatchSpec *match) noexcept;
+
+	[[nodiscard]] MdHandle handle() const noexcept { return handle_; }
+	[[nodiscard]] const Buffer &buffer() const noexcept { return spec_.buffer; }
+	[[nodiscard]] bool has(std::uint32_t option) const noexcept
+	{
+		return (spec_.options & option) != 0;
+	}
+	[[nodiscard]] bool attached() const noexcept { return attached_; }
+	[[nodiscard]] const MatchSpec &match_spec() const noexcept { return match_; }
+
+	/// Tries one message against this attached MD and commits it when it fits. The caller holds
+	/// the match list's lock, so that exhaustion and removal from the list are one step.
+	[[nodiscard]] MatchVerdict try_match(const MatchInfo &info, MatchResult &out) noexcept;
+	/// Commits one operation of a bound MD. err::NOENT when it takes no more.
+	[[nodiscard]] cfs::Result<> commit() noexcept;
+	/// Takes back a commit that led to nothing.
+	void abort() noexcept;
+	/// An operation has ended: its event goes to the handler, now or by the thread delivering
+	/// already. Consumes the caller's hold on p; p.delivered runs even without a handler.
+	void finish(PendingEvent &p) noexcept;
+	/// No new operations; the last event follows. err::NOENT if it was ending already.
+	[[nodiscard]] cfs::Result<> unlink() noexcept;
+	/// Marks it as taking no more operations (exhausted and auto-unlink).
+	[[nodiscard]] bool dead() noexcept;
+
+	// Membership in a match list; protected by that list's lock.
+	cfs::ListHook match_hook;
+	Portal *portal = nullptr;
+	// Membership in the handle table; protected by its bucket lock.
+	cfs::ListHook table_hook;
+
+private:
+	void deliver() noexcept;
+	void take_threshold() noexcept CFS_REQUIRES(lock_);
+	[[nodiscard]] bool exhausted() const noexcept CFS_REQUIRES(lock_);
+
+	const MdHandle handle_;
+	const MdSpec spec_;
+	const MatchSpec match_;
+	const bool attached_;
+
+	cfs::SpinLock lock_{CFS_LOCK_CLASS("lnet md")};
+	int threshold_ CFS_GUARDED_BY(lock_);
+	std::uint32_t local_offset_ CFS_GUARDED_BY(lock_) = 0;
+	std::uint32_t in_flight_ CFS_GUARDED_BY(lock_) = 0;
+	bool dead_ CFS_GUARDED_BY(lock_) = false;
+	bool delivering_ CFS_GUARDED_BY(lock_) = false;
+	bool last_sent_ CFS_GUARDED_BY(lock_) = false;
+	cfs::List<PendingEvent, &PendingEvent::event_hook> events_ CFS_GUARDED_BY(lock_);
+	PendingEvent unlink_event_;
+};
+
+/// All MDs of a node by handle: what ACKs and REPLYs are looked up in.
+class MdTable
+{
+	struct Bucket {
+		cfs::SpinLock lock{CFS_LOCK_CLASS("lnet md table")};
+		cfs::List<Md, &Md::table_hook> mds CFS_GUARDED_BY(lock);
+	};
+	static constexpr std::size_t kBuckets = 4096;
+	cfs::Array<Bucket> buckets_;
+	std::atomic<std::uint64_t> next_{3};
+
+	Bucket &bucket(MdHandle h) noexcept { return buckets_[(h.cookie >> 2) % kBuckets]; }
+
+public:
+	[[nodiscard]] cfs::Result<> init() noexcept;
+	/// A handle nobody had before. The low two bits say "MD" (spec 01 section 3.5).
+	[[nodiscard]] MdHandle new_handle() noexcept
+	{
+		return {next_.fetch_add(1, std::memory_order_relaxed) << 2 | 1};
+	}
+	/// Takes a reference.
+	void insert(Md &md) noexcept;
+	/// Gives that reference back; does nothing the second time.
+	void remove(Md &md) noexcept;
+	[[nodiscard]] cfs::RefPtr<Md> find(MdHandle h) noexcept;
+	[[nodiscard]] bool empty() noexcept;
+};
+
+} // namespace lnet

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// Network interfaces of this node; see ni.hpp for the rules.
+
+#include "lnet/ni.hpp"
+
+#include <algorithm>
+
+#include "lnet/core.hpp"
+
+namespace lnet
+{
+
+void Ni::destroy() noexcept
+{
+	this->~Ni();
+	cfs_free(kSubsys, this, sizeof(*this));
+}
+
+cfs::Result<> Ni::start(Lnd &lnd, cfs::Node &node, std::string_view if_name) noexcept
+{
+	unsigned n = cfs_cpt_count();
+	shares_ = TRY(cfs::Array<Share>::make(kSubsys, n));
+	// Until the driver has told its tunables nothing is sent through it, but it may receive at
+	// once.
+	driver_ = TRY(lnd.startup(node, net_, if_name, *this));
+	tunables_ = driver_->tunables();
+	nid_ = driver_->nid();
+	int credits = std::max(1, static_cast<int>(tunables_.credits / n));
+	for (Share &s : shares_)
+		s.credits.set(credits);
+	return {};
+}
+
+void Ni::stop() noexcept
+{
+	if (driver_)
+		driver_->shutdown();
+}
+
+CreditQueue::Level Ni::level() noexcept
+{
+	CreditQueue::Level sum{0, 0};
+	for (Share &s : shares_) {
+		auto l = s.credits.level();
+		sum.available += l.available;
+		sum.min += l.min;
+	}
+	return sum;
+}
+
+void Ni::launch(Msg &m) noexcept
+{
+	Share &s = shares_[m.cpt % shares_.size()];
+	if (s.credits.acquire(m)) {
+		m.ni_credit = true;
+		submit(m);
+	}
+}
+
+void Ni::submit(Msg &m) noexcept
+{
+	Share &s = shares_[m.cpt % shares_.size()];
+	{
+		cfs::SpinGuard g(s.lock);
+		s.queue.push_back(m);
+		if (s.busy)
+			return;
+		s.busy = true;
+	}
+	// A message may hold the last reference to this NI.
+	auto self = cfs::RefPtr<Ni>::share(this);
+	for (;;) {
+		Msg *next = nullptr;
+		{
+			cfs::SpinGuard g(s.lock);
+			if (s.queue.empty()) {
+				s.busy = false;
+				return;
+			}
+			next = &s.queue.front();
+			s.queue.pop_front();
+		}
+		driver_->send(next->tx);
+	}
+}
+
+void Ni::sent(TxMessage &tx, cfs::Errno status, SendStatus how) noexcept
+{
+	Msg &m = msg_of(tx);
+	auto self = cfs::RefPtr<Ni>::share(this);
+	auto hop = m.hop;
+	Share &s = shares_[m.cpt % shares_.size()];
+	bool had_ni = std::exchange(m.ni_credit, false);
+	bool had_peer = std::exchange(m.peer_credit, false);
+	if (status == cfs::Errno{})
+		counts.sent.fetch_add(1, std::memory_order_relaxed);
+	m.how = how;
+	core_.send_done(m, status); // m is gone from here on
+
+	if (had_ni) {
+		if (auto *w = s.credits.release()) {
+			auto &next = static_cast<Msg &>(*w);
+			next.ni_credit = true;
+			submit(next);
+		}
+	}
+	if (had_peer)
+		core_.peer_credit_back(*hop);
+}
+
+cfs::Result<> Ni::received(const Header &h, const Nid &from, RxHandle rx) noexcept
+{
+	return core_.received(*this, h, from, rx);
+}
+
+void Ni::recv_done(void *lnet_msg, cfs::Errno status) noexcept
+{
+	if (lnet_msg)
+		core_.recv_done(*static_cast<Msg *>(lnet_msg), status);
+}
+
+void Ni::peer_alive(const Nid &hop, bool alive) noexcept
+{
+	core_.peer_alive(hop, alive);
+}
+
+void Ni::ni_fatal(bool down) noexcept
+{
+	if (fatal.exchange(down, std::memory_order_relaxed) != down)
+		core_.local_state_changed();
+}
+
+} // namespace lnet

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// A network interface of this node: the driver's half, and LNet's accounting of it. Sending is
+// spread over one credit queue and one submission queue per CPU partition.
+//
+// A submission queue is emptied by one thread at a time; whoever comes meanwhile leaves its message
+// to that thread. So a driver that completes a send at once, from within send(), never nests.
+#pragma once
+
+#include "libcfs/wait.hpp"
+#include "lnet/msg.hpp"
+
+namespace lnet
+{
+
+class Ni final : public Upcalls, public cfs::RefCounted<Ni>
+{
+public:
+	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
+
+	Ni(Core &core, Net net) noexcept : core_(core), net_(net) {}
+	void destroy() noexcept;
+
+	/// Starts the driver's half. Once.
+	[[nodiscard]] cfs::Result<> start(Lnd &lnd, cfs::Node &node,
+					  std::string_view if_name) noexcept;
+	/// Stops it: everything it held has come back when this returns. Sleeps.
+	void stop() noexcept;
+
+	[[nodiscard]] const Nid &nid() const noexcept { return nid_; }
+	[[nodiscard]] Net net() const noexcept { return net_; }
+	[[nodiscard]] NetworkInterface &driver() noexcept { return *driver_; }
+	[[nodiscard]] const NiTunables &tunables() const noexcept { return tunables_; }
+	[[nodiscard]] bool up() const noexcept { return !fatal.load(std::memory_order_relaxed); }
+
+	/// Sends a message that has its peer's credit: takes a credit of its own, or waits for one.
+	void launch(Msg &m) noexcept;
+	/// Takes messages for which pred holds out of the credit queues into `out`.
+	template <typename Pred, typename Take>
+	void cancel_if(Pred pred, Take take) noexcept
+	{
+		for (Share &s : shares_)
+			s.credits.cancel_if(pred, take);
+	}
+	[[nodiscard]] CreditQueue::Level level() noexcept;
+
+	cfs::Result<> received(const Header &h, const Nid &from, RxHandle rx) noexcept override;
+	void recv_done(void *lnet_msg, cfs::Errno status) noexcept override;
+	void sent(TxMessage &msg, cfs::Errno status, SendStatus how) noexcept override;
+	void peer_alive(const Nid &hop, bool alive) noexcept override;
+	void ni_fatal(bool down) noexcept override;
+
+	MessageCounts counts;
+	std::atomic<int> health{kHealthMax};
+	std::atomic<bool> fatal{false};
+
+private:
+	using SubmitQueue = cfs::List<Msg, &Msg::queue_hook>;
+	struct Share {
+		CreditQueue credits;
+		cfs::SpinLock lock{CFS_LOCK_CLASS("lnet ni submit")};
+		SubmitQueue queue CFS_GUARDED_BY(lock);
+		bool busy CFS_GUARDED_BY(lock) = false;
+	};
+
+	void submit(Msg &m) noexcept;
+
+	Core &core_;
+	const Net net_;
+	Nid nid_;
+	NiTunables tunables_;
+	cfs::Array<Share> shares_; // one per CPU partition
+	cfs::UniquePtr<NetworkInterface> driver_;
+};
+
+/// The loopback driver: 0@lo, memory to memory.
+class LoopbackLnd final : public Lnd
+{
+public:
+	[[nodiscard]] LndType type() const noexcept override { return LndType::lo; }
+	cfs::Result<cfs::UniquePtr<NetworkInterface>>
+	startup(cfs::Node &node, Net net, std::string_view if_name, Upcalls &up) noexcept override;
+};
+
+} // namespace lnet

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// A portal: what is attached to it, and on a lazy portal the messages that wait for something to be
+// attached (spec 01 sections 4.1, 4.3, 4.4).
+//
+// The first attach decides for good whether a portal is unique (every entry has a specific id and
+// no ignore bits: a hash by match bits) or wildcard (two ordered lists, entries with ignore bits
+// searched first).
+//
+// Locks: hold_lock_ > a bucket's lock > Md::lock_. A message that found nothing is looked up once
+// more under hold_lock_ before it is held, and attach() takes hold_lock_ after it has linked its
+// entry, so one of the two always sees the other.
+#pragma once
+
+#include "libcfs/containers.hpp"
+#include "libcfs/lock.hpp"
+#include "lnet/md.hpp"
+
+namespace lnet
+{
+
+/// A message waiting on a lazy portal.
+struct HeldMessage {
+	cfs::ListHook held_hook;
+	MatchInfo match;
+};
+using HeldList = cfs::List<HeldMessage, &HeldMessage::held_hook>;
+
+class Portal
+{
+public:
+	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
+
+	explicit Portal(std::uint32_t index) noexcept : index_(index) {}
+
+	/// Links an MD; takes a reference. The messages that were held come back in `retry`, in
+	/// their order: the caller offers each to match() again. err::PERM for the other kind of
+	/// entry, err::NOMEM.
+	[[nodiscard]] cfs::Result<> attach(Md &md, HeldList &retry) noexcept;
+	/// Unlinks an MD; false when it was not linked any more.
+	bool detach(Md &md) noexcept;
+	/// Looks for a target. On a lazy portal a PUT (held given) that finds none is held: verdict
+	/// `none` with *kept = true, and `held` belongs to the portal.
+	[[nodiscard]] MatchVerdict match(const MatchInfo &info, MatchResult &out, HeldMessage *held,
+					 bool *kept) noexcept;
+	/// Turning it off gives back what is held, to be dropped.
+	void set_lazy(bool lazy, HeldList &dropped) noexcept;
+	/// Takes out the held messages for which pred holds.
+	template <typename Pred>
+	void take_held_if(HeldList &out, Pred pred) noexcept
+	{
+		cfs::SpinGuard g(hold_lock_);
+		for (auto it = held_.begin(); it != held_.end();) {
+			HeldMessage &h = *it;
+			++it;
+			if (!pred(h))
+				continue;
+			held_.erase(held_.iterator_to(h));
+			out.push_back(h);
+		}
+	}
+	/// Detaches everything, for the end of LNet. Each MD comes back through `each` with its
+	/// reference.
+	template <typename F>
+	void drain(F each) noexcept;
+
+	/// Messages held since the start, and now.
+	[[nodiscard]] std::uint64_t held_total() const noexcept
+	{
+		return held_total_.load(std::memory_order_relaxed);
+	}
+
+private:
+	enum class Kind : std::uint8_t { open, unique, wildcard };
+	struct Bucket {
+		cfs::SpinLock lock{CFS_LOCK_CLASS("lnet match list")};
+		cfs::List<Md, &Md::match_hook> ignoring CFS_GUARDED_BY(lock);
+		cfs::List<Md, &Md::match_hook> exact CFS_GUARDED_BY(lock);
+	};
+	static constexpr std::size_t kBuckets = 256;
+
+	[[nodiscard]] cfs::Result<> settle_kind(bool unique) noexcept;
+	[[nodiscard]] Bucket *bucket_for(std::uint64_t match_bits) noexcept;
+	[[nodiscard]] MatchVerdict search(const MatchInfo &info, MatchResult &out) noexcept;
+
+	const std::uint32_t index_;
+	std::atomic<Kind> kind_{Kind::open};
+	std::atomic<bool> lazy_{false};
+	cfs::Array<Bucket> buckets_; // set before kind_ leaves `open`
+	cfs::SpinLock hold_lock_{CFS_LOCK_CLASS("lnet lazy portal")};
+	HeldList held_ CFS_GUARDED_BY(hold_lock_);
+	std::atomic<std::uint64_t> held_total_{0};
+	cfs::Mutex kind_lock_{CFS_LOCK_CLASS("lnet portal kind")};
+};
+
+template <typename F>
+void Portal::drain(F each) noexcept
+{
+	for (Bucket &b : buckets_) {
+		for (;;) {
+			Md *md = nullptr;
+			{
+				cfs::SpinGuard g(b.lock);
+				auto &list = b.ignoring.empty() ? b.exact : b.ignoring;
+				if (list.empty())
+					break;
+				md = &list.front();
+				list.pop_front();
+				md->portal = nullptr;
+			}
+			each(cfs::RefPtr<Md>::adopt(md));
+		}
+	}
+}
+
+} // namespace lnet
