@@ -8,7 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "libcfs/node.hpp"
 #include "lnet/core.hpp"
+#include "tests/unit/lnet_test.hpp"
 
 namespace
 {
@@ -57,14 +59,22 @@ struct Block {
 	Buffer buffer() { return {mem.data(), {}, static_cast<std::uint32_t>(mem.size())}; }
 };
 
-class Loopback : public ::testing::Test
+class Loopback : public LnetTest
 {
 protected:
 	void SetUp() override
 	{
-		auto c = Core::create(*static_cast<cfs::Node *>(nullptr), 4711);
+		LnetTest::SetUp();
+		node = *cfs::Node::get(cfs_node_current());
+		auto c = Core::create(*node, 4711);
 		ASSERT_TRUE(c);
 		core = std::move(*c);
+	}
+	void TearDown() override
+	{
+		core.reset();
+		node.reset();
+		LnetTest::TearDown();
 	}
 	MdHandle attach(Block &b, EventLog &log, std::uint32_t options, std::uint64_t bits = 1,
 			int threshold = 1, std::uint32_t portal = 4, std::uint64_t ignore = 0)
@@ -99,6 +109,7 @@ protected:
 	}
 
 	const ProcessId lo{Nid::lo(), LNET_PID_LUSTRE};
+	cfs::RefPtr<cfs::Node> node;
 	cfs::UniquePtr<Core> core;
 };
 

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// An interface of socklnd: messages to peers, and the two sides of a handshake (spec 01 sections 11
+// and 12.5).
+
+#include <algorithm>
+
+#include "lnet/socklnd/socklnd.hpp"
+
+namespace lnet::sock
+{
+
+using namespace cfs::err;
+
+namespace
+{
+
+constexpr auto kGoneWarning = cfs::Duration::seconds(10);
+
+Nid nid_of(Net net, const cfs_sockaddr &a) noexcept
+{
+	if (a.length == 4)
+		return Nid::ipv4(net, static_cast<std::uint32_t>(a.bytes[0]) << 24 |
+					      static_cast<std::uint32_t>(a.bytes[1]) << 16 |
+					      static_cast<std::uint32_t>(a.bytes[2]) << 8 |
+					      a.bytes[3]);
+	std::array<std::uint8_t, 16> v6;
+	std::copy(std::begin(a.bytes), std::end(a.bytes), v6.begin());
+	return Nid::ipv6(net, v6);
+}
+
+cfs_sockaddr address_of(const Nid &nid, std::uint32_t port) noexcept
+{
+	cfs_sockaddr a{};
+	auto bytes = nid.addr();
+	a.length = static_cast<std::uint32_t>(bytes.size());
+	std::copy(bytes.begin(), bytes.end(), std::begin(a.bytes));
+	a.port = port;
+	return a;
+}
+
+} // namespace
+
+SendStatus send_status(cfs::Errno e) noexcept
+{
+	if (e == cfs::Errno{})
+		return SendStatus::ok;
+	if (e == TIMEDOUT)
+		return SendStatus::network_timeout;
+	if (e == NETDOWN || e == HOSTUNREACH || e == NETUNREACH || e == CONNREFUSED ||
+	    e == CONNRESET)
+		return SendStatus::remote_dropped;
+	return SendStatus::local_error;
+}
+
+SockNi::SockNi(SockLnd &lnd, Upcalls &up, Net net, const cfs_netif &netif) noexcept
+    : lnd_(lnd), up_(up), netif_(netif), nid_(nid_of(net, netif.addr))
+{
+}
+
+void SockNi::destroy() noexcept
+{
+	this->~SockNi();
+	cfs_free(kSubsys, this, sizeof(*this));
+}
+
+NiTunables SockNi::tunables() const noexcept
+{
+	const Tunables &t = lnd_.tunables;
+	return {t.credits, t.peer_credits, t.peer_buffer_credits, t.peer_timeout};
+}
+
+cfs::Result<> SockNi::open() noexcept
+{
+	peers_ = TRY(cfs::Array<Bucket>::make(kSubsys, kBuckets));
+	return lnd_.add(*this);
+}
+
+unsigned SockNi::bulk_conns() const noexcept
+{
+	std::uint32_t n = lnd_.tunables.conns_per_peer;
+	return std::min<std::uint32_t>(n ? n : conns_for_speed(netif_.speed_mbps),
+				       kConnsPerTypeMax);
+}
+
+Hello SockNi::hello_to(const Nid &peer, std::uint32_t version, ConnType t) const noexcept
+{
+	Hello h;
+	h.version = version;
+	h.src = nid_;
+	h.dst = peer;
+	h.src_incarnation = lnd_.incarnation();
+	h.type = t;
+	return h;
+}
+
+cfs::Result<cfs::RefPtr<Peer>> SockNi::peer(const Nid &nid) noexcept
+{
+	Bucket &b = bucket(nid);
+	for (cfs::RefPtr<Peer> fresh;;) {
+		{
+			cfs::SpinGuard g(b.lock);
+			if (stopping_.load(std::memory_order_acquire))
+				return cfs::fail(SHUTDOWN);
+			for (Peer &p : b.peers)
+				if (p.nid() == nid)
+					return cfs::RefPtr<Peer>::share(&p);
+			if (fresh) {
+				fresh->get();
+				b.peers.push_back(*fresh);
+				return fresh;
+			}
+		}
+		fresh = TRY(cfs::try_make_ref<Peer>(*this, nid));
+	}
+}
+
+template <typename F>
+void SockNi::for_each_peer(F f) noexcept
+{
+	// One bucket at a time is copied out of its list: f may sleep and may drop the peer.
+	for (Bucket &b : peers_) {
+		for (std::size_t skip = 0;; skip++) {
+			cfs::RefPtr<Peer> p;
+			{
+				cfs::SpinGuard g(b.lock);
+				std::size_t i = 0;
+				for (Peer &q : b.peers)
+					if (i++ == skip)
+						p = cfs::RefPtr<Peer>::share(&q);
+			}
+			if (!p)
+				break;
+			f(*p);
+		}
+	}
+}
+
+void SockNi::prepare(Tx &tx, std::uint32_t version) const noexcept
+{
+	if (tx.noop())
+		return;
+	if (version == 4) {
+		::new (static_cast<void *>(tx.lnet_header))
+			wire::Header16(to_wire16(tx.msg->header));
+		tx.lnet_header_len = sizeof(wire::Header16);
+	} else {
+		::new (static_cast<void *>(tx.lnet_header)) wire::Header4(to_wire4(tx.msg->header));
+		tx.lnet_header_len = sizeof(wire::Header4);
+	}
+}
+
+void SockNi::send(TxMessage &msg) noexcept
+{
+	auto tx = cfs::try_make<Tx>(&msg);
+	if (!tx) {
+		up_.sent(msg, NOMEM, SendStatus::local_error);
+		return;
+	}
+	Tx &t = **tx;
+	t.kh.ksh_type = wire::KSOCK_MSG_LNET;
+	auto p = peer(msg.next_hop);
+	if (!p) {
+		finish(*tx->release(), p.error());
+		return;
+	}
+	prepare(t, (*p)->expected_version());
+	bool zc = netif_.zerocopy && msg.payload.length >= lnd_.tunables.zc_min_payload;
+	(*p)->send(*tx->release(), zc);
+}
+
+void SockNi::finish(Tx &tx, cfs::Errno status) noexcept
+{
+	TxMessage *msg = tx.msg;
+	cfs::UniquePtr<Tx>(&tx).reset();
+	if (msg)
+		up_.sent(*msg, status, send_status(status));
+}
+
+void SockNi::recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept
+{
+	static_cast<Conn *>(rx.p)->recv(lnet_msg, to);
+}
+
+bool SockNi::peer_usable(const Nid &hop) noexcept
+{
+	return hop.type() == LndType::tcp && hop != nid_ && !hop.is_any();
+}
+
+// ---- connecting ----
+
+cfs::Result<cfs_sock *> SockNi::dial(const Nid &nid, cfs::Instant deadline) noexcept
+{
+	const Tunables &t = lnd_.tunables;
+	cfs_sockaddr local = netif_.addr;
+	cfs_sockaddr remote = address_of(nid, t.accept_port);
+	for (std::uint32_t port = t.source_port_max; port >= t.source_port_min; port--) {
+		local.port = port;
+		cfs_sock *s = nullptr;
+		int rc = cfs_sock_connect(lnd_.node(), &local, &remote, deadline.ns(), &s);
+		if (rc == 0)
+			return s;
+		if (rc != cfs::to_rc(ADDRINUSE) && rc != cfs::to_rc(ADDRNOTAVAIL))
+			return cfs::fail(cfs::Errno{-rc});
+	}
+	LCONSOLE_ERROR(
+		kSubsys,
+		"{}: no free source port in {}..{} for a connection to {}; other services use them",
+		nid_, t.source_port_min, t.source_port_max, nid);
+	return cfs::fail(ADDRINUSE);
+}
+
+cfs::Result<> SockNi::connect(Peer &p, ConnType type) noexcept
+{
+	auto deadline = cfs::after(cfs::Duration::seconds(lnd_.tunables.sock_timeout));
+	auto dialed = dial(p.nid(), deadline);
+	if (!dialed) {
+		lnd_.stats.connect_failed.fetch_add(1, std::memory_order_relaxed);
+		CDEBUG(kSubsys, CFS_D_NETERROR, "{}: cannot connect to {}: {}", nid_, p.nid(),
+		       dialed.error());
+		return cfs::fail(dialed.error());
+	}
+	cfs_sock *s = *dialed;
+	auto close = cfs::ScopeExit([&] { cfs_sock_close(s); });
+
+	std::uint32_t version = p.expected_version();
+	std::byte request[sizeof(wire::AcceptorRequest2)];
+	std::size_t n = encode_acceptor_request(p.nid(), request);
+	TRY(cfs::to_result(cfs_sock_send_all(s, request, n, deadline.ns())));
+	TRY(send_hello(s, hello_to(p.nid(), version, type), deadline));
+	bool unknown_version = false;
+	Hello theirs = TRY(read_hello(s, deadline, &unknown_version));
+	if (theirs.src != p.nid() || theirs.src_pid != LNET_PID_LUSTRE) {
+		lnd_.stats.bad_handshake.fetch_add(1, std::memory_order_relaxed);
+		LCONSOLE_ERROR(kSubsys,
+			       "connected to {} but they claimed to be {}-{}: check for address "
+			       "translation, or NIDs configured on the wrong host",
+			       p.nid(), theirs.src_pid, theirs.src);
+		return cfs::fail(PROTO);
+	}
+	if (theirs.type == ConnType::none) {
+		lnd_.stats.lost_race.fetch_add(1, std::memory_order_relaxed);
+		if (theirs.version == version)
+			return cfs::fail(ALREADY);
+		p.learn_version(theirs.version);
+		return cfs::fail(AGAIN);
+	}
+	if (invert(theirs.type) != type || theirs.version != version)
+		return cfs::fail(PROTO);
+
+	auto conn =
+		TRY(cfs::try_make_ref<Conn>(*this, lnd_.scheduler_for(p.nid()), s, theirs, type));
+	close.dismiss(); // the connection's now
+	TRY(p.add(conn, theirs));
+	TRY(conn->start());
+	lnd_.stats.connected.fetch_add(1, std::memory_order_relaxed);
+	p.started(*conn);
+	return {};
+}
+
+// ---- being connected to ----
+
+void SockNi::accepted(cfs_sock *s, const cfs_sockaddr &from) noexcept
+{
+	auto close = cfs::ScopeExit([&] { cfs_sock_close(s); });
+	auto deadline = cfs::after(cfs::Duration::seconds(lnd_.tunables.accept_timeout));
+	bool unknown_version = false;
+	auto theirs = read_hello(s, deadline, &unknown_version);
+	if (!theirs) {
+		lnd_.stats.bad_handshake.fetch_add(1, std::memory_order_relaxed);
+		if (unknown_version)
+			(void)send_hello(s, hello_to(Nid{}, first_version(nid_), ConnType::none),
+					 deadline);
+		CNETERR(kSubsys, "{}: refused the handshake of {}: {}", nid_,
+			nid_of(nid_.net(), from), theirs.error());
+		return;
+	}
+	bool keep = false;
+	if (auto r = answer(s, from, *theirs, deadline, &keep); !r)
+		CDEBUG(kSubsys, CFS_D_NET, "{}: refused a connection of {}: {}", nid_, theirs->src,
+		       r.error());
+	if (keep)
+		close.dismiss();
+}
+
+cfs::Result<> SockNi::answer(cfs_sock *s, const cfs_sockaddr &from, const Hello &h,
+			     cfs::Instant deadline, bool *keep) noexcept
+{
+	auto refuse = [&](cfs::Errno why) -> cfs::Result<> {
+		(void)send_hello(s, hello_to(h.src, h.version, ConnType::none), deadline);
+		return cfs::fail(why);
+	};
+	ConnType type = invert(h.type);
+	if (type == ConnType::none)
+		return cfs::fail(PROTO);
+	if (type == ConnType::any) // nothing is ever sent on one, and none of our versions has it
+		return refuse(PROTO);
+	if (h.src == nid_ || h.src.net() != nid_.net() || h.src_pid != LNET_PID_LUSTRE) {
+		CNETERR(kSubsys, "{}: {} claims to be {}-{}; refused", nid_,
+			nid_of(nid_.net(), from), h.src_pid, h.src);
+		return refuse(PROTO);
+	}
+	auto p = peer(h.src);
+	if (!p)
+		return refuse(p.error());
+	if ((*p)->must_refuse()) {
+		lnd_.stats.lost_race.fetch_add(1, std::memory_order_relaxed);
+		return refuse(ALREADY);
+	}
+	auto conn = cfs::try_make_ref<Conn>(*this, lnd_.scheduler_for(h.src), s, h, type);
+	if (!conn)
+		return refuse(NOMEM);
+	*keep = true; // the connection closes it
+	if (auto r = (*p)->add(*conn, h); !r)
+		return refuse(r.error());
+	auto sent = send_hello(s, hello_to(h.src, h.version, type), deadline);
+	if (!sent) {
+		(*p)->close_all(sent.error());
+		return sent;
+	}
+	if (auto r = (*conn)->start(); !r) {
+		(*p)->close_all(r.error());
+		return r;
+	}
+	lnd_.stats.accepted.fetch_add(1, std::memory_order_relaxed);
+	(*p)->started(**conn);
+	return {};
+}
+
+// ---- time and the end ----
+
+void SockNi::tick(cfs::Instant now) noexcept
+{
+	for_each_peer([&](Peer &p) { p.tick(now); });
+}
+
+void SockNi::shutdown() noexcept
+{
+	stopping_.store(true, std::memory_order_release);
+	lnd_.remove(*this);
+	for (Bucket &b : peers_) {
+		for (;;) {
+			cfs::RefPtr<Peer> p;
+			{
+				cfs::SpinGuard g(b.lock);
+				if (b.peers.empty())
+					break;
+				p = cfs::RefPtr<Peer>::adopt(&b.peers.front());
+				b.peers.pop_front();
+			}
+			p->shutdown();
+		}
+	}
+	// Connections and handshakes hold peers, and the last one to go says so.
+	cfs::SpinGuard g(live_lock_);
+	auto none = [this]() CFS_NO_TSA { return live_ == 0; };
+	while (!gone_.wait(live_lock_, cfs::WaitMode::idle, cfs::after(kGoneWarning), none))
+		CWARN(kSubsys, "{}: still waiting for {} connections to close", nid_, live_);
+}
+
+void SockNi::born() noexcept
+{
+	cfs::SpinGuard g(live_lock_);
+	live_++;
+}
+
+void SockNi::gone() noexcept
+{
+	// Under the lock: shutdown() returns, and the NI may go, once it has taken the lock again.
+	cfs::SpinGuard g(live_lock_);
+	if (--live_ == 0)
+		gone_.wake_all();
+}
+
+} // namespace lnet::sock

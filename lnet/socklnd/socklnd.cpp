@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The driver of a node: its threads, its listener, its clock; see socklnd.hpp.
+
+#include "lnet/socklnd/socklnd.hpp"
+
+#include <algorithm>
+
+namespace lnet::sock
+{
+
+using namespace cfs::err;
+
+// ---- scheduler ----
+
+namespace
+{
+
+constexpr std::size_t kScratchBytes = 4096;
+constexpr unsigned kEventsMax = 32;
+constexpr std::uint32_t kSchedulersPerCptMax = 16;
+
+} // namespace
+
+Scheduler::~Scheduler()
+{
+	stop();
+	if (poller_)
+		cfs_poller_destroy(poller_);
+}
+
+cfs::Result<> Scheduler::start(cfs_node *node, unsigned cpt, unsigned index) noexcept
+{
+	scratch_ = TRY(cfs::Array<std::byte>::make(kSubsys, kScratchBytes));
+	TRY(cfs::to_result(cfs_poller_create(node, &poller_)));
+	char name[16];
+	cfs::format_cstr(name, "socknal_sd{:02}_{:02}", cpt, index);
+	return thread_.start<&Scheduler::run>(node, name, this, static_cast<int>(cpt));
+}
+
+void Scheduler::stop() noexcept
+{
+	stop_.store(true, std::memory_order_release);
+	if (poller_)
+		cfs_poller_kick(poller_);
+	thread_.join();
+}
+
+void Scheduler::post(Conn &c, std::uint32_t events) noexcept
+{
+	{
+		cfs::SpinGuard g(lock_);
+		c.pending |= events;
+		if (c.scheduled)
+			return;
+		c.scheduled = true;
+		c.get();
+		ready_.push_back(c);
+	}
+	cfs_poller_kick(poller_);
+}
+
+cfs::RefPtr<Conn> Scheduler::next(std::uint32_t &events) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	if (ready_.empty())
+		return nullptr;
+	Conn &c = ready_.front();
+	ready_.pop_front();
+	// What is posted from here on queues it anew.
+	c.scheduled = false;
+	events = std::exchange(c.pending, 0u);
+	return cfs::RefPtr<Conn>::adopt(&c);
+}
+
+void Scheduler::run() noexcept
+{
+	cfs_poll_event ev[kEventsMax];
+	for (;;) {
+		std::uint32_t events = 0;
+		bool any = false;
+		for (unsigned i = 0; i < kEventsMax; i++) {
+			auto c = next(events);
+			if (!c)
+				break;
+			any = true;
+			c->process({scratch_.data(), scratch_.size()});
+		}
+		// Connections that still have something come first; then whatever the poller has by
+		// now.
+		bool stop = stop_.load(std::memory_order_acquire);
+		if (stop && !any)
+			return;
+		int n = cfs_poller_wait(poller_, ev, kEventsMax, any ? 0 : CFS_NEVER);
+		for (int i = 0; i < n; i++) {
+			// The reference taken here keeps it when process() of an earlier one
+			// removes it.
+			static_cast<Conn *>(ev[i].ctx)->post(ev[i].events);
+		}
+	}
+}
+
+// ---- driver ----
+
+SockLnd::~SockLnd()
+{
+	stop_.store(true, std::memory_order_release);
+	if (listen_poller_)
+		cfs_poller_kick(listen_poller_);
+	acceptor_.join();
+	(void)timer_.cancel_sync();
+	accepts_.destroy();
+	connds_.destroy();
+	reaper_.destroy();
+	for (auto &s : schedulers_)
+		if (s)
+			s->stop();
+	if (listen_poller_)
+		cfs_poller_destroy(listen_poller_);
+}
+
+cfs::Result<> SockLnd::start() noexcept
+{
+	incarnation_ = cfs_real_ns();
+	unsigned cpts = cfs_cpt_count();
+	std::uint32_t per = tunables.nscheds;
+	if (per == 0) // half of the CPUs: the other half runs what the messages are for
+		per = std::max(1u, cfs_cpt_weight(0) / 2);
+	per = std::min(per, kSchedulersPerCptMax);
+	schedulers_ = TRY(cfs::Array<cfs::UniquePtr<Scheduler>>::make(kSubsys, cpts * per));
+	for (unsigned i = 0; i < schedulers_.size(); i++) {
+		schedulers_[i] = TRY(cfs::try_make<Scheduler>());
+		TRY(schedulers_[i]->start(node_, i / per, i % per));
+	}
+	TRY(connds_.create(node_, "socknal_cd", tunables.nconnds));
+	TRY(accepts_.create(node_, "acceptor_hs", tunables.nconnds));
+	TRY(reaper_.create(node_, "socknal_reaper", 1));
+	TRY(cfs::to_result(cfs_poller_create(node_, &listen_poller_)));
+	TRY(acceptor_.start<&SockLnd::accept_loop>(node_, "acceptor", this));
+	timer_.arm(reaper_, cfs::after(cfs::Duration::seconds(1)));
+	return {};
+}
+
+Scheduler &SockLnd::scheduler_for(const Nid &peer) noexcept
+{
+	// Connections of one peer are spread: a bulk transfer must not hold up its control
+	// messages.
+	auto n = spread_.fetch_add(1, std::memory_order_relaxed);
+	return *schedulers_[(peer.hash() + n) % schedulers_.size()];
+}
+
+cfs::Result<cfs::UniquePtr<NetworkInterface>>
+SockLnd::startup(cfs::Node &, Net net, std::string_view if_name, Upcalls &up) noexcept
+{
+	constexpr unsigned kNetifsMax = 128;
+	auto list = TRY(cfs::Array<cfs_netif>::make(kSubsys, kNetifsMax));
+	int n = cfs_netif_list(node_, list.data(), kNetifsMax);
+	TRY(cfs::to_result(n));
+	const cfs_netif *found = nullptr;
+	for (const cfs_netif &i : std::span(list.data(), static_cast<std::size_t>(n))) {
+		bool wanted = if_name.empty() ? i.up && !i.loopback : if_name == i.name;
+		// An interface may have addresses of both families: IPv4 is what every peer
+		// understands.
+		if (wanted && (!found || (found->addr.length == 16 && i.addr.length == 4 &&
+					  std::string_view(found->name) == i.name)))
+			found = &i;
+	}
+	if (!found || !found->up) {
+		LCONSOLE_ERROR(kSubsys, "network {}: interface '{:e}' {}; see `ip address`", net,
+			       if_name, found ? "is down" : "does not exist or has no address");
+		return cfs::fail(found ? NETDOWN : NODEV);
+	}
+	return cfs::UniquePtr<NetworkInterface>(TRY(cfs::try_make<SockNi>(*this, up, net, *found)));
+}
+
+cfs::Result<> SockLnd::add(SockNi &ni) noexcept
+{
+	cfs::MutexGuard g(lock_);
+	if (tunables.accept != Accept::none) {
+		int rc = cfs_sock_listen(node_, &ni.netif().addr, tunables.accept_port,
+					 tunables.accept_backlog, &ni.listener);
+		if (rc == 0)
+			rc = cfs_poller_add(listen_poller_, ni.listener, &ni);
+		if (rc != 0) {
+			LCONSOLE_ERROR(kSubsys,
+				       "{}: cannot listen on TCP port {}: {}; is another "
+				       "service using it?",
+				       ni.nid(), tunables.accept_port, cfs::Errno{-rc});
+			if (ni.listener)
+				cfs_sock_close(std::exchange(ni.listener, nullptr));
+			return cfs::fail(cfs::Errno{-rc});
+		}
+	}
+	nis_.push_back(ni);
+	return {};
+}
+
+void SockLnd::remove(SockNi &ni) noexcept
+{
+	{
+		cfs::MutexGuard g(lock_);
+		if (!ni.lnd_hook.is_linked())
+			return;
+		nis_.erase(nis_.iterator_to(ni));
+		if (cfs_sock *l = std::exchange(ni.listener, nullptr)) {
+			cfs_poller_remove(listen_poller_, l);
+			cfs_sock_close(l);
+		}
+	}
+	// Handshakes and attempts that found it before have ended after this.
+	accepts_.flush();
+	connds_.flush();
+}
+
+void SockLnd::accept_loop() noexcept
+{
+	while (!stop_.load(std::memory_order_acquire)) {
+		cfs_poll_event ev[kEventsMax];
+		int n = cfs_poller_wait(listen_poller_, ev, kEventsMax, CFS_NEVER);
+		cfs::MutexGuard g(lock_);
+		for (int i = 0; i < n; i++)
+			for (SockNi &ni : nis_) // it may have gone since
+				if (&ni == ev[i].ctx)
+					accept_from(ni);
+	}
+}
+
+void SockLnd::accept_from(SockNi &ni) noexcept
+{
+	for (;;) {
+		cfs_sock *s = nullptr;
+		cfs_sockaddr from{};
+		int rc = cfs_sock_accept(ni.listener, &s, &from);
+		if (rc == cfs::to_rc(AGAIN))
+			return;
+		if (rc != 0) {
+			// Out of memory, mostly. Whoever waits is seen again with the next
+			// connection.
+			CNETERR(kSubsys, "{}: cannot accept a connection: {}", ni.nid(),
+				cfs::Errno{-rc});
+			return;
+		}
+		accept_one(s, from);
+	}
+}
+
+/// One accepted connection on its way to a handshake thread.
+struct Handshake {
+	static constexpr cfs_subsys kSubsys = CFS_S_LND;
+
+	Handshake(SockLnd &l, cfs_sock *s, const cfs_sockaddr &f) noexcept
+	    : lnd(l), sock(s), from(f)
+	{
+	}
+	void run() noexcept
+	{
+		SockLnd &l = lnd;
+		l.handshake(sock, from);
+		cfs::UniquePtr<Handshake>(this).reset();
+		l.handshakes_.fetch_sub(1, std::memory_order_relaxed);
+	}
+
+	SockLnd &lnd;
+	cfs_sock *sock;
+	cfs_sockaddr from;
+	cfs::Work<Handshake, &Handshake::run> work{this};
+};
+
+void SockLnd::accept_one(cfs_sock *s, const cfs_sockaddr &from) noexcept
+{
+	if (tunables.accept == Accept::secure && from.port > 1023) {
+		stats.refused_port.fetch_add(1, std::memory_order_relaxed);
+		CNETERR(kSubsys, "refused a connection from unprivileged port {}", from.port);
+		cfs_sock_close(s);
+		return;
+	}
+	if (handshakes_.fetch_add(1, std::memory_order_relaxed) >= tunables.nconnds_max) {
+		handshakes_.fetch_sub(1, std::memory_order_relaxed);
+		stats.refused_busy.fetch_add(1, std::memory_order_relaxed);
+		CNETERR(kSubsys, "refused a connection: {} handshakes are waiting",
+			tunables.nconnds_max);
+		cfs_sock_close(s);
+		return;
+	}
+	auto h = cfs::try_make<Handshake>(*this, s, from);
+	if (!h) {
+		handshakes_.fetch_sub(1, std::memory_order_relaxed);
+		cfs_sock_close(s);
+		return;
+	}
+	auto *p = h->release();
+	p->work.queue(accepts_);
+}
+
+void SockLnd::handshake(cfs_sock *s, const cfs_sockaddr &from) noexcept
+{
+	auto deadline = cfs::after(cfs::Duration::seconds(tunables.accept_timeout));
+	auto nid = read_acceptor_request(s, deadline);
+	SockNi *ni = nullptr;
+	if (nid) {
+		cfs::MutexGuard g(lock_);
+		for (SockNi &n : nis_)
+			if (n.nid() == *nid)
+				ni = &n; // remove() waits for this work item
+	}
+	if (!ni) {
+		auto &counter = nid ? stats.refused_nid : stats.bad_handshake;
+		counter.fetch_add(1, std::memory_order_relaxed);
+		if (nid)
+			CNETERR(kSubsys,
+				"refused a connection for {}, which is not a NID of this node",
+				*nid);
+		cfs_sock_close(s);
+		return;
+	}
+	ni->accepted(s, from);
+}
+
+void SockLnd::tick() noexcept
+{
+	{
+		cfs::MutexGuard g(lock_);
+		auto now = cfs::Instant::now();
+		for (SockNi &ni : nis_)
+			ni.tick(now);
+	}
+	if (!stop_.load(std::memory_order_acquire))
+		timer_.arm(reaper_, cfs::after(cfs::Duration::seconds(1)));
+}
+
+} // namespace lnet::sock

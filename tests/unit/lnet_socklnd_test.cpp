@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// socklnd over real TCP on 127.0.0.0/8: two nodes of this process, each with an address and a port
+// of its own, and peers that do not keep to the protocol (spec 01 sections 11 and 12).
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "libcfs/node.hpp"
+#include "libcfs/plat/csum.h"
+#include "lnet/core.hpp"
+#include "lnet/socklnd/socklnd.hpp"
+#include "tests/unit/lnet_test.hpp"
+
+namespace
+{
+
+using namespace lnet;
+using lnet::sock::SockLnd;
+using lnet::sock::Tunables;
+
+Tunables test_tunables(std::uint32_t port)
+{
+	Tunables t;
+	t.accept = sock::Accept::all;
+	t.accept_port = port;
+	t.source_port_max = 60999; // tests do not need to be root
+	t.source_port_min = 50000;
+	t.sock_timeout = 5;
+	t.accept_timeout = 1;
+	t.min_reconnectms = 100;
+	t.nconnds_max = 16;
+	return t;
+}
+
+/// Interfaces are found by name; a test wants one by address.
+class LoNi final : public Lnd
+{
+	SockLnd &lnd_;
+	std::uint32_t addr_;
+
+public:
+	LoNi(SockLnd &lnd, std::uint32_t addr) : lnd_(lnd), addr_(addr) {}
+	LndType type() const noexcept override { return LndType::tcp; }
+	cfs::Result<cfs::UniquePtr<NetworkInterface>>
+	startup(cfs::Node &, Net net, std::string_view, Upcalls &up) noexcept override
+	{
+		cfs_netif i{};
+		strcpy(i.name, "lo");
+		i.addr.length = 4;
+		for (int b = 0; b < 4; b++)
+			i.addr.bytes[b] = static_cast<std::uint8_t>(addr_ >> (24 - 8 * b));
+		i.up = 1;
+		auto ni = cfs::try_make<sock::SockNi>(lnd_, up, net, i);
+		if (!ni)
+			return cfs::fail(ni.error());
+		return cfs::UniquePtr<NetworkInterface>(std::move(*ni));
+	}
+};
+
+/// A node: LNet and socklnd with one NI.
+struct Node {
+	std::unique_ptr<SockLnd> lnd;
+	std::unique_ptr<LoNi> lo;
+	cfs::UniquePtr<Core> core;
+	Nid nid;
+	cfs::RefPtr<cfs::Node> node = *cfs::Node::get(cfs_node_current());
+
+	Node(std::uint32_t addr, Tunables t)
+	{
+		lnd = std::make_unique<SockLnd>(cfs_node_current(), t);
+		EXPECT_TRUE(lnd->start());
+		lo = std::make_unique<LoNi>(*lnd, addr);
+		core = std::move(*Core::create(*node, lnd->incarnation()));
+		auto n = core->add_ni(*lo, make_net(LndType::tcp, 0), "lo");
+		EXPECT_TRUE(n);
+		nid = *n;
+	}
+	~Node()
+	{
+		core.reset();
+		lnd.reset();
+	}
+};
+
+std::uint32_t fresh_port()
+{
+	static std::atomic<std::uint32_t> next{20000u +
+					       static_cast<std::uint32_t>(getpid()) % 10000};
+	return next++;
+}
+
+/// Counts events of an MD until the last one.
+class Waiter final : public EventHandler
+{
+	std::mutex m_;
+	std::condition_variable cv_;
+	bool unlinked_ = false;
+
+public:
+	std::vector<Event> events;
+	void on_event(const Event &ev) noexcept override
+	{
+		std::lock_guard g(m_);
+		events.push_back(ev);
+		unlinked_ |= ev.unlinked;
+		cv_.notify_all();
+	}
+	bool wait_unlinked(int seconds = 20)
+	{
+		std::unique_lock g(m_);
+		return cv_.wait_for(g, std::chrono::seconds(seconds), [&] { return unlinked_; });
+	}
+	bool wait_events(std::size_t n, int seconds = 20)
+	{
+		std::unique_lock g(m_);
+		return cv_.wait_for(g, std::chrono::seconds(seconds),
+				    [&] { return events.size() >= n; });
+	}
+};
+
+class Socklnd : public LnetTest
+{
+protected:
+	void SetUp() override
+	{
+		LnetTest::SetUp();
+		start();
+	}
+	void TearDown() override
+	{
+		a.reset();
+		b.reset();
+		LnetTest::TearDown();
+	}
+	void start()
+	{
+		a.emplace(0x7f000001, test_tunables(port));
+		b.emplace(0x7f000002, test_tunables(port));
+	}
+	/// A target on a node that any PUT of the portal matches.
+	MdHandle target(Node &n, Waiter &w, std::span<std::byte> mem, std::uint32_t options,
+			int threshold = 1, std::uint64_t bits = 1, std::uint64_t ignore = ~0ull)
+	{
+		MatchSpec m;
+		m.portal = 4;
+		m.match_bits = bits;
+		m.ignore_bits = ignore;
+		MdSpec md;
+		md.buffer = {mem.data(), {}, static_cast<std::uint32_t>(mem.size())};
+		md.threshold = threshold;
+		md.options = options;
+		md.handler = &w;
+		auto h = n.core->attach(m, md);
+		EXPECT_TRUE(h);
+		return h ? *h : MdHandle{};
+	}
+	MdHandle source(Node &n, Waiter &w, std::span<std::byte> mem, int threshold)
+	{
+		MdSpec md;
+		md.buffer = {mem.data(), {}, static_cast<std::uint32_t>(mem.size())};
+		md.threshold = threshold;
+		md.handler = &w;
+		auto h = n.core->bind(md);
+		EXPECT_TRUE(h);
+		return h ? *h : MdHandle{};
+	}
+	/// A raw TCP connection to a node.
+	int dial(Node &n)
+	{
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		sockaddr_in sa{};
+		sa.sin_family = AF_INET;
+		sa.sin_port = htons(static_cast<std::uint16_t>(port));
+		sa.sin_addr.s_addr = htonl(n.nid.addr4());
+		EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr *>(&sa), sizeof(sa)), 0);
+		timeval tv{10, 0};
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		return fd;
+	}
+	/// Bytes until the peer closes.
+	std::size_t drain(int fd)
+	{
+		std::size_t sum = 0;
+		char buf[4096];
+		for (ssize_t n; (n = read(fd, buf, sizeof(buf))) > 0;)
+			sum += static_cast<std::size_t>(n);
+		return sum;
+	}
+	void still_works()
+	{
+		EXPECT_TRUE(b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10))));
+	}
+
+	std::uint32_t port = fresh_port();
+	std::optional<Node> a, b;
+};
+
+std::vector<std::byte> pattern(std::size_t n, unsigned seed)
+{
+	std::mt19937 rng(seed);
+	std::vector<std::byte> v(n);
+	for (auto &x : v)
+		x = std::byte(rng());
+	return v;
+}
+
+TEST_F(Socklnd, NodesPingEachOtherAndSeeTheirNids)
+{
+	auto p = a->core->ping({b->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10)));
+	ASSERT_TRUE(p);
+	ASSERT_EQ(p->nids.size(), 1u);
+	EXPECT_EQ(p->nids[0].nid, b->nid);
+	ASSERT_TRUE(b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10))));
+}
+
+TEST_F(Socklnd, PutArrivesWholeAtEverySizeAndIsAcknowledged)
+{
+	for (std::size_t size :
+	     {0u, 1u, 100u, 951u, 952u, 4095u, 4096u, 16384u, 65537u, 1u << 20}) {
+		auto data = pattern(size, static_cast<unsigned>(size));
+		std::vector<std::byte> sink(size + 1);
+		Waiter src, dst;
+		target(*b, dst, sink, LNET_MD_OP_PUT | LNET_MD_TRUNCATE);
+		auto h = source(*a, src, data, 2);
+		ASSERT_TRUE(a->core->put(Nid{}, h, true, {b->nid}, 4, 7, 0, 42));
+		ASSERT_TRUE(src.wait_unlinked()) << size;
+		ASSERT_TRUE(dst.wait_unlinked()) << size;
+		EXPECT_EQ(dst.events[0].mlength, size);
+		EXPECT_EQ(dst.events[0].initiator.nid, a->nid);
+		EXPECT_EQ(dst.events[0].hdr_data, 42u);
+		EXPECT_TRUE(std::equal(data.begin(), data.end(), sink.begin())) << size;
+	}
+}
+
+TEST_F(Socklnd, GetFetchesIntoPagePiecesAtOddOffsets)
+{
+	auto data = pattern(300000, 1);
+	Waiter src, dst;
+	target(*b, src, data, LNET_MD_OP_GET | LNET_MD_MANAGE_REMOTE);
+	std::vector<cfs_bvec> pieces;
+	std::uint32_t total = 0;
+	for (unsigned i = 0; total < 200000; i++) {
+		cfs_page *p = cfs_page_alloc(CFS_S_LNET, CFS_ALLOC_ZERO);
+		ASSERT_TRUE(p);
+		std::uint32_t off = i * 37 % 512, len = 4096 - off - i % 100;
+		pieces.push_back({p, len, off});
+		total += len;
+	}
+	MdSpec md;
+	md.buffer = {nullptr, pieces, total};
+	md.threshold = 2;
+	md.handler = &dst;
+	auto h = a->core->bind(md);
+	ASSERT_TRUE(h);
+	ASSERT_TRUE(a->core->get(Nid{}, *h, {b->nid}, 4, 1, 12345));
+	ASSERT_TRUE(dst.wait_unlinked());
+	std::size_t at = 12345;
+	for (auto &v : pieces) {
+		auto *m = static_cast<std::byte *>(cfs_page_map(v.page));
+		EXPECT_TRUE(std::equal(m + v.offset, m + v.offset + v.len,
+				       data.begin() + static_cast<long>(at)));
+		cfs_page_unmap(m);
+		at += v.len;
+		cfs_page_free(CFS_S_LNET, v.page);
+	}
+}
+
+TEST_F(Socklnd, EightThreadsInBothDirectionsLoseNothing)
+{
+	constexpr int kThreads = 8, kEach = 60;
+	struct Count final : EventHandler {
+		std::atomic<int> puts{0}, acks{0}, failed{0}, unlinked{0};
+		void on_event(const Event &ev) noexcept override
+		{
+			puts += ev.type == EventType::put;
+			acks += ev.type == EventType::ack && ev.status == cfs::Errno{};
+			failed += ev.status != cfs::Errno{};
+			unlinked += ev.unlinked;
+		}
+	} src, dst;
+	std::vector<std::byte> sink_a(1 << 20), sink_b(1 << 20);
+	std::vector<std::pair<Node *, MdHandle>> targets;
+	for (auto [n, mem] : {std::pair{&*a, &sink_a}, std::pair{&*b, &sink_b}}) {
+		MatchSpec m;
+		m.portal = 4;
+		m.ignore_bits = ~0ull;
+		MdSpec md;
+		md.buffer = {mem->data(), {}, static_cast<std::uint32_t>(mem->size())};
+		md.threshold = LNET_MD_THRESH_INF;
+		md.options = LNET_MD_OP_PUT | LNET_MD_MANAGE_REMOTE;
+		md.handler = &dst;
+		auto h = n->core->attach(m, md);
+		ASSERT_TRUE(h);
+		targets.emplace_back(n, *h);
+	}
+	auto data = pattern(200000, 3);
+	std::vector<std::thread> threads;
+	for (int t = 0; t < kThreads; t++)
+		threads.emplace_back([&, t] {
+			Node &from = t % 2 ? *a : *b, &to = t % 2 ? *b : *a;
+			std::mt19937 rng(static_cast<unsigned>(t));
+			for (int i = 0; i < kEach; i++) {
+				MdSpec s;
+				s.buffer = {data.data(),
+					    {},
+					    static_cast<std::uint32_t>(rng() % data.size())};
+				s.threshold = 2;
+				s.handler = &src;
+				auto h = from.core->bind(s);
+				ASSERT_TRUE(h);
+				ASSERT_TRUE(from.core->put(Nid{}, *h, true, {to.nid}, 4, 1, 0, 0));
+			}
+		});
+	for (auto &t : threads)
+		t.join();
+	for (int i = 0; i < 2000 && src.unlinked < kThreads * kEach; i++)
+		usleep(10000);
+	EXPECT_EQ(src.unlinked, kThreads * kEach);
+	EXPECT_EQ(src.acks, kThreads * kEach);
+	EXPECT_EQ(src.failed, 0);
+	EXPECT_EQ(dst.puts, kThreads * kEach);
+	for (auto &[n, h] : targets)
+		EXPECT_TRUE(n->core->unlink(h));
+	EXPECT_EQ(dst.unlinked, 2);
+}
+
+TEST_F(Socklnd, LazyPortalStopsOnlyTheConnectionThatBroughtTheMessage)
+{
+	ASSERT_TRUE(b->core->set_lazy(4, true));
+	auto data = pattern(100, 1);
+	Waiter src, dst;
+	auto h = source(*a, src, data, 2);
+	ASSERT_TRUE(a->core->put(Nid{}, h, true, {b->nid}, 4, 7, 0, 0));
+	usleep(200000); // it is on the control connection; bulk goes on
+	auto big = pattern(100000, 2);
+	std::vector<std::byte> sink(100000), late(100);
+	Waiter bs, bd;
+	MatchSpec m;
+	m.portal = 5;
+	m.ignore_bits = ~0ull;
+	MdSpec md;
+	md.buffer = {sink.data(), {}, 100000};
+	md.options = LNET_MD_OP_PUT;
+	md.handler = &bd;
+	ASSERT_TRUE(b->core->attach(m, md));
+	auto hb = source(*a, bs, big, 1);
+	ASSERT_TRUE(a->core->put(Nid{}, hb, false, {b->nid}, 5, 7, 0, 0));
+	ASSERT_TRUE(bd.wait_unlinked());
+	target(*b, dst, late, LNET_MD_OP_PUT);
+	ASSERT_TRUE(dst.wait_unlinked());
+	ASSERT_TRUE(src.wait_unlinked());
+	EXPECT_TRUE(std::equal(data.begin(), data.end(), late.begin()));
+}
+
+TEST_F(Socklnd, PeerThatIsNotThereFailsTheSend)
+{
+	Nid nobody = *parse_nid("127.0.0.77@tcp");
+	std::byte x{};
+	Waiter src;
+	auto h = source(*a, src, {&x, 1}, 1);
+	ASSERT_TRUE(a->core->put(Nid{}, h, false, {nobody}, 4, 7, 0, 0));
+	ASSERT_TRUE(src.wait_unlinked());
+	EXPECT_EQ(src.events[0].status, cfs::err::CONNREFUSED);
+}
+
+TEST_F(Socklnd, RestartedPeerIsReachedAgain)
+{
+	still_works();
+	std::uint32_t addr = a->nid.addr4();
+	for (int i = 0; i < 3; i++) {
+		a.reset();
+		a.emplace(addr, test_tunables(port));
+		bool ok = false;
+		for (int t = 0; t < 50 && !ok; t++) {
+			ok = b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(5)))
+				     .has_value();
+			if (!ok)
+				usleep(100000);
+		}
+		EXPECT_TRUE(ok) << i;
+	}
+}
+
+TEST_F(Socklnd, BothConnectAtOnceAndBothGetThrough)
+{
+	for (int i = 0; i < 20; i++) {
+		std::thread t([&] {
+			EXPECT_TRUE(a->core->ping({b->nid}, Nid{},
+						  cfs::after(cfs::Duration::seconds(10))));
+		});
+		EXPECT_TRUE(b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10))));
+		t.join();
+		a.reset();
+		b.reset();
+		start();
+	}
+}
+
+TEST_F(Socklnd, GarbageOnThePortIsClosedAndHarmsNobody)
+{
+	std::mt19937 rng(5);
+	for (int i = 0; i < 50; i++) {
+		int fd = dial(*a);
+		std::vector<unsigned char> junk(rng() % 200 + 16);
+		for (auto &c : junk)
+			c = static_cast<unsigned char>(rng());
+		(void)!write(fd, junk.data(), junk.size());
+		shutdown(fd, SHUT_WR);
+		drain(fd);
+		close(fd);
+	}
+	EXPECT_GE(a->lnd->stats.bad_handshake.load(), 50u);
+	still_works();
+}
+
+TEST_F(Socklnd, OldLnetMagicGetsTheVersionAnswer)
+{
+	int fd = dial(*a);
+	cfs::le32 magic{wire::LNET_PROTO_MAGIC};
+	ASSERT_EQ(write(fd, &magic, 4), 4);
+	EXPECT_EQ(drain(fd), sizeof(wire::AcceptorRequest1));
+	close(fd);
+}
+
+TEST_F(Socklnd, SilentStrangersDoNotKeepOthersOut)
+{
+	std::vector<int> fds;
+	for (int i = 0; i < 100; i++)
+		fds.push_back(dial(*a)); // more than wait for a handshake at once
+	bool ok = false;
+	for (int t = 0; t < 20 && !ok; t++)
+		ok = b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10)))
+			     .has_value();
+	EXPECT_TRUE(ok);
+	EXPECT_GT(a->lnd->stats.refused_busy.load(), 0u);
+	for (int fd : fds)
+		close(fd);
+}
+
+/// A peer that shakes hands properly and then does what the test says.
+class BadPeer
+{
+public:
+	int fd;
+	explicit BadPeer(int socket, const Nid &to, const Nid &from = *parse_nid("127.0.0.9@tcp"))
+	    : fd(socket)
+	{
+		std::byte buf[128];
+		std::size_t n = sock::encode_acceptor_request(to, buf);
+		EXPECT_EQ(write(fd, buf, n), static_cast<ssize_t>(n));
+		sock::Hello h;
+		h.src = from;
+		h.dst = to;
+		h.src_incarnation = 77;
+		h.type = wire::ConnType::control;
+		n = sock::encode_hello(h, buf);
+		EXPECT_EQ(write(fd, buf, n), static_cast<ssize_t>(n));
+		EXPECT_EQ(recv(fd, buf, n, MSG_WAITALL), static_cast<ssize_t>(n));
+		std::uint32_t addresses = 0;
+		auto answer = sock::decode_hello(cfs::Bytes(buf, n), addresses);
+		EXPECT_TRUE(answer);
+		EXPECT_EQ(answer->type, wire::ConnType::control);
+	}
+	~BadPeer() { close(fd); }
+	/// Frames and sends a header, with a checksum when asked.
+	void send(const Header &h, std::uint32_t type = wire::KSOCK_MSG_LNET)
+	{
+		wire::KsockMsgHeader k{};
+		k.ksh_type = type;
+		auto w = to_wire4(h);
+		EXPECT_EQ(write(fd, &k, sizeof(k)), static_cast<ssize_t>(sizeof(k)));
+		EXPECT_EQ(write(fd, &w, sizeof(w)), static_cast<ssize_t>(sizeof(w)));
+	}
+	void noop(std::uint64_t c0, std::uint64_t c1)
+	{
+		wire::KsockMsgHeader k{};
+		k.ksh_type = wire::KSOCK_MSG_NOOP;
+		k.ksh_zc_cookies[0] = c0;
+		k.ksh_zc_cookies[1] = c1;
+		EXPECT_EQ(write(fd, &k, sizeof(k)), static_cast<ssize_t>(sizeof(k)));
+	}
+};
+
+TEST_F(Socklnd, ImpossibleMessagesCloseTheConnectionOfWhoSentThem)
+{
+	Nid from = *parse_nid("127.0.0.9@tcp");
+	Header good{};
+	good.dest = {a->nid};
+	good.src = {from};
+	good.type = wire::MsgType::put;
+	good.msg.put.ptl_index = 4;
+
+	std::vector<std::function<void(BadPeer &)>> crimes = {
+		[&](BadPeer &p) { p.send(good, 0xc2); },
+		[&](BadPeer &p) {
+			Header h = good;
+			h.payload_length = wire::LNET_MTU + 1;
+			p.send(h);
+		},
+		[&](BadPeer &p) {
+			Header h = good;
+			h.type = wire::MsgType::get;
+			h.payload_length = 1;
+			p.send(h);
+		},
+		[&](BadPeer &p) {
+			Header h = good;
+			h.type = wire::MsgType::hello;
+			p.send(h);
+		},
+		[&](BadPeer &p) {
+			Header h = good;
+			h.dest.nid = *parse_nid("127.0.0.200@tcp");
+			p.send(h);
+		},
+		[&](BadPeer &p) { p.noop(0, 5); },
+		[&](BadPeer &p) { p.noop(2, ~0ull); },
+	};
+	for (std::size_t i = 0; i < crimes.size(); i++) {
+		BadPeer p(dial(*a), a->nid);
+		crimes[i](p);
+		drain(p.fd);
+		still_works();
+	}
+	EXPECT_GE(a->lnd->stats.protocol_errors.load(), crimes.size());
+}
+
+TEST_F(Socklnd, UnmatchedMessagesAreSkippedAndTheConnectionGoesOn)
+{
+	BadPeer p(dial(*a), a->nid);
+	Header h{};
+	h.dest = {a->nid};
+	h.src = {*parse_nid("127.0.0.9@tcp")};
+	h.type = wire::MsgType::put;
+	h.payload_length = 10000;
+	h.msg.put.ptl_index = 9;
+	std::vector<char> body(10000, 'z');
+	for (int i = 0; i < 3; i++) {
+		p.send(h);
+		ASSERT_EQ(write(p.fd, body.data(), body.size()), 10000);
+	}
+	h.msg.put.ptl_index = 64;
+	p.send(h);
+	ASSERT_EQ(write(p.fd, body.data(), body.size()), 10000);
+	h.type = wire::MsgType::reply; // answers nothing
+	p.send(h);
+	ASSERT_EQ(write(p.fd, body.data(), body.size()), 10000);
+	p.noop(0, 1); // keepalive
+	h.type = wire::MsgType::get;
+	h.payload_length = 0;
+	h.msg.get = {};
+	h.msg.get.ptl_index = wire::LNET_RESERVED_PORTAL;
+	h.msg.get.match_bits = wire::LNET_PROTO_PING_MATCHBITS;
+	h.msg.get.sink_length = 272;
+	p.send(h);
+	std::byte answer[24 + 72 + 48];
+	EXPECT_EQ(recv(p.fd, answer, sizeof(answer), MSG_WAITALL),
+		  static_cast<ssize_t>(sizeof(answer)));
+	EXPECT_EQ(a->core->statistics().drop_count.load(), 5u);
+}
+
+TEST_F(Socklnd, HalfAMessageAndSilenceEndsAfterTheTimeout)
+{
+	BadPeer p(dial(*a), a->nid);
+	wire::KsockMsgHeader k{};
+	k.ksh_type = wire::KSOCK_MSG_LNET;
+	ASSERT_EQ(write(p.fd, &k, 20), 20);
+	drain(p.fd); // returns when the node closes
+	EXPECT_GE(a->lnd->stats.timeouts.load(), 1u);
+	still_works();
+}
+
+TEST_F(Socklnd, ZeroCopyRequestsAreAcknowledgedOnce)
+{
+	BadPeer p(dial(*a), a->nid);
+	Header h{};
+	h.dest = {a->nid};
+	h.src = {*parse_nid("127.0.0.9@tcp")};
+	h.type = wire::MsgType::put;
+	h.payload_length = 100;
+	h.msg.put.ptl_index = 9; // dropped, and acknowledged all the same
+	wire::KsockMsgHeader k{};
+	k.ksh_type = wire::KSOCK_MSG_LNET;
+	k.ksh_zc_cookies[0] = 2ull;
+	auto w = to_wire4(h);
+	char body[100] = {};
+	ASSERT_EQ(write(p.fd, &k, sizeof(k)), static_cast<ssize_t>(sizeof(k)));
+	ASSERT_EQ(write(p.fd, &w, sizeof(w)), static_cast<ssize_t>(sizeof(w)));
+	ASSERT_EQ(write(p.fd, body, sizeof(body)), static_cast<ssize_t>(sizeof(body)));
+	wire::KsockMsgHeader ack;
+	ASSERT_EQ(recv(p.fd, &ack, sizeof(ack), MSG_WAITALL), static_cast<ssize_t>(sizeof(ack)));
+	EXPECT_EQ(ack.ksh_type, wire::KSOCK_MSG_NOOP);
+	EXPECT_EQ(ack.ksh_zc_cookies[0], 0u);
+	EXPECT_EQ(ack.ksh_zc_cookies[1], 2u);
+}
+
+TEST_F(Socklnd, WrongChecksumIsNoticed)
+{
+	BadPeer p(dial(*a), a->nid);
+	Header h{};
+	h.dest = {a->nid};
+	h.src = {*parse_nid("127.0.0.9@tcp")};
+	h.type = wire::MsgType::put;
+	h.payload_length = 100;
+	h.msg.put.ptl_index = 9;
+	char body[100] = {1, 2, 3};
+	for (bool good : {true, false}) {
+		wire::KsockMsgHeader k{};
+		k.ksh_type = wire::KSOCK_MSG_LNET;
+		auto w = to_wire4(h);
+		std::uint32_t crc = cfs_crc32(~0u, &k, sizeof(k));
+		crc = cfs_crc32(crc, &w, sizeof(w));
+		crc = cfs_crc32(crc, body, sizeof(body));
+		k.ksh_csum = good ? crc : crc + 1;
+		ASSERT_EQ(write(p.fd, &k, sizeof(k)), static_cast<ssize_t>(sizeof(k)));
+		ASSERT_EQ(write(p.fd, &w, sizeof(w)), static_cast<ssize_t>(sizeof(w)));
+		ASSERT_EQ(write(p.fd, body, sizeof(body)), static_cast<ssize_t>(sizeof(body)));
+		if (!good)
+			drain(p.fd);
+	}
+	EXPECT_EQ(a->lnd->stats.checksum_errors.load(), 1u);
+}
+
+class SocklndLife : public LnetTest
+{
+};
+
+TEST_F(SocklndLife, UpAndDownAgainAndAgainLeavesNothing)
+{
+	std::uint32_t port = fresh_port();
+	int cycles = getenv("LNET_TEST_CYCLES") ? atoi(getenv("LNET_TEST_CYCLES")) : 200;
+	for (int i = 0; i < cycles; i++)
+		Node n(0x7f000003, test_tunables(port));
+}
+
+} // namespace
