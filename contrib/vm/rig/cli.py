@@ -94,10 +94,12 @@ def cluster_options(parser, timeout):
     group.add_argument('--netns', type=int, default=0, metavar='N',
                        help='instead: one machine, "vm", with N network namespaces n1 ... nN as nodes')
     group.add_argument('--kernel', action='append', default=[], metavar='[NODE=]K',
-                       help='6.1 (default), 6.12, or a path: an image, or a folder with an image and lib/modules')
+                       help='6.1 (default), 6.12, 6.1-debug, or a path: an image, or a folder with an image and '
+                            'lib/modules')
     group.add_argument('--modules', action='append', default=[], metavar='[NODE=]DIR',
                        help='modules folder (.../lib/modules/RELEASE) of a kernel given as an image')
-    group.add_argument('--memory', action='append', default=[], metavar='[NODE=]MIB', help='default 1024')
+    group.add_argument('--memory', action='append', default=[], metavar='[NODE=]MIB',
+                       help='default 1024; 2048 for debug kernels')
     group.add_argument('--cpus', action='append', default=[], metavar='[NODE=]N', help='default 2')
     group.add_argument('--disk', action='append', default=[], metavar='[NODE:]SIZE',
                        help='add a sparse disk (512M, 4G), or a copy of a raw image file; may be repeated')
@@ -199,7 +201,7 @@ def command_serve(args):
         server = session.Server(args.session, cluster)
         with os.fdopen(args.ready_fd, 'w') as ready:
             ready.write('up')
-        server.serve()
+        server.serve(args.owner)
     finally:
         cluster.close()
     return 0
@@ -337,11 +339,13 @@ def add_run(commands):
 def add_session(commands):
     up = commands.add('up', command_up, 'start a session: boot nodes and leave them up')
     up.add_argument('--out', metavar='DIR', help='folder for the consoles (default build/vm/session-NAME)')
+    up.add_argument('--owner', type=int, metavar='PID', help='end the session when this process ends')
     cluster_options(up, 4 * 3600)
     serve = commands.adder.add_parser('serve-session')
     serve.set_defaults(call=command_serve)
     serve.add_argument('--session')
     serve.add_argument('--out')
+    serve.add_argument('--owner', type=int)
     serve.add_argument('--ready-fd', type=int)
     cluster_options(serve, 4 * 3600)
     commands.add('status', command_status, 'show the session and its nodes')

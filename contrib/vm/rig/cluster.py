@@ -53,6 +53,11 @@ def per_node(value, node):
     return value.get(node, value.get(None)) if isinstance(value, dict) else value
 
 
+def default_memory(kernel):
+    """MiB. Debug kernels need room for shadow memory and lock classes."""
+    return 2048 if 'debug' in kernel.release else 1024
+
+
 class Workspace:
     """The run's temporary folder. One that a killed rig left is deleted by the next rig: its lock is free."""
 
@@ -95,7 +100,7 @@ class Cluster:
     on_line      called with (node, line) for every console line
     """
 
-    def __init__(self, nodes=1, netns=0, kernel='6.1', modules=None, memory=1024, cpus=2, disks=(), nets=None,
+    def __init__(self, nodes=1, netns=0, kernel='6.1', modules=None, memory=None, cpus=2, disks=(), nets=None,
                  mtu=9000, icount='', kvm=False, append='', allow=(), expect=(), env=None, timeout=1800,
                  boot_timeout=180, pcap=None, out=None, on_line=None, seed=1, start=True):
         self.started = time.monotonic()
@@ -157,7 +162,7 @@ class Cluster:
         nics = [Nic(net, self.net.socket(net, name), f'52:54:00:00:{number:02x}:{index:02x}',
                     f'192.168.{50 + number}.{index}/24')
                 for number, (net, who) in enumerate(members.items()) if name in who]
-        return Settings(kernel, memory=int(per_node(given['memory'], name) or 1024),
+        return Settings(kernel, memory=int(per_node(given['memory'], name) or default_memory(kernel)),
                         cpus=int(per_node(given['cpus'], name) or 2), disks=self.make_disks(name, given['disks']),
                         nics=nics, mtu=given['mtu'], expose=self.exposed(kernel), icount=icount,
                         append=per_node(given['append'], name) or '', kvm=given['kvm'],

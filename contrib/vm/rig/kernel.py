@@ -2,8 +2,9 @@
 """Kernels for the rig: finding them, fetching them, and making the initramfs that boots them.
 
 A kernel is named by a version ("6.1", "6.12": the newest Debian kernel of that series, installed or fetched
-into the cache as a .deb and unpacked there), or by a path: an image file, or a folder with an image and
-`lib/modules/RELEASE` (as `make modules_install INSTALL_MOD_PATH=folder` leaves it).
+into the cache as a .deb and unpacked there), as "6.1-debug" (what contrib/debug-kernel built), or by a path: an
+image file, or a folder with an image and `lib/modules/RELEASE` (as `make modules_install INSTALL_MOD_PATH=folder`
+leaves it).
 
 Images are booted as plain ELF through PVH where the kernel allows it: emulated, decompressing a bzImage
 costs more than the whole rest of the boot. The ELF file is unpacked from the image once, into the cache.
@@ -187,8 +188,19 @@ def find_path(path, modules):
     return Kernel(str(path), modules.name, image, modules)
 
 
+def find_debug(series):
+    """The debug kernel of a series, which contrib/debug-kernel/build leaves in its cache."""
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'lustre-debug-kernel')
+    if not (cache / series).is_dir():
+        raise RigError(f'no debug kernel {series} in {cache}; build it with '
+                       f'contrib/debug-kernel/build --version {series}')
+    return find_path(cache / series, None)
+
+
 def find_kernel(name, modules=None):
     """The kernel of a name; modules (a lib/modules/RELEASE folder) belongs to a name that is an image file."""
+    if re.fullmatch(r'\d+\.\d+-debug', name):
+        return find_debug(name[:-len('-debug')])
     if re.fullmatch(r'\d+\.\d+', name):
         return find_series(name)
     if not Path(name).exists():

@@ -156,8 +156,11 @@ class Machine(Runner):
 
     def last_words(self):
         self.console_thread.join(2)
-        qemu = self.errors.read_text(errors='replace')[-2000:].strip()
-        return '\n'.join([*self.console.last_lines(25), *([qemu] if qemu else [])])
+        qemu = self.errors.read_text(errors='replace')[-2000:].splitlines()
+        lines = self.console.last_lines(25) or ['the kernel printed nothing']
+        status = self.process.poll()
+        how = {None: [], 0: ['the machine was reset or powered off']}.get(status, [f'qemu ended with status {status}'])
+        return '\n'.join([*lines, *qemu, *how])
 
     def running(self):
         return self.process is not None and self.process.poll() is None

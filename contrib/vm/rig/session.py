@@ -179,11 +179,11 @@ class Server:
         self.listener.bind(str(self.path))
         self.listener.listen(16)
 
-    def serve(self):
-        """Serve until `down` or the cluster's time limit."""
+    def serve(self, owner=None):
+        """Serve until `down`, the cluster's time limit, or the end of the process that owns the session."""
         threading.Thread(target=self.accept, daemon=True).start()
         while not self.ending.wait(0.5):
-            if self.cluster.expired:
+            if self.cluster.expired or (owner and not os.path.exists(f'/proc/{owner}')):
                 break
         self.path.unlink(missing_ok=True)
 
