@@ -22,6 +22,9 @@ int cfs_cpt_init(void);
 void cfs_cpt_exit(void);
 void cfs_csum_init(void);
 void cfs_csum_exit(void);
+/* Hands the core what module parameters said, once it runs; and before it ends. */
+int cfs_modparam_start(void);
+void cfs_modparam_stop(void);
 
 /* Kernel allocation flags for boundary ones. */
 gfp_t cfs_gfp(unsigned int flags);

@@ -24,8 +24,13 @@ static int __init libcfs_init(void)
 		goto cpt;
 	cfs_csum_init();
 	rc = cfs_core_start();
+	if (rc)
+		goto csum;
+	rc = cfs_modparam_start();
 	if (rc == 0)
 		return 0;
+	cfs_core_stop();
+csum:
 	cfs_csum_exit();
 	rcu_barrier();
 	cfs_node_exit();
@@ -38,6 +43,7 @@ mem:
 
 static void __exit libcfs_exit(void)
 {
+	cfs_modparam_stop();
 	cfs_core_stop();
 	cfs_csum_exit();
 	rcu_barrier();
