@@ -140,7 +140,11 @@ constinit const ParamInfo kMachineParams[] = {
 		 .tree = kDebugfs}),
 };
 
-constinit const ParamInfo kMemParams[] = {
+constinit const ParamInfo kLustreParams[] = {
+	param_bool<&Machine::stats_header>(
+		{.name = "enable_stats_header",
+		 .doc = "Whether statistics begin with the time they were cleared.",
+		 .by_default = 1}),
 	param_int<&Machine::memused>(
 		{.name = "memused",
 		 .doc = "Memory that the modules hold, LNet and its drivers excepted.",
@@ -186,7 +190,7 @@ Result<> cfs_machine::open_params() noexcept
 	TRY(lnet_params.add(cfs::kConsoleParams, &log.console));
 	TRY(lnet_params.add(cfs::kFailParams, &fail));
 	TRY(lnet_params.add(cfs::kMachineParams, this));
-	TRY(lustre_params.add(cfs::kMemParams, this));
+	TRY(lustre_params.add(cfs::kLustreParams, this));
 	return {};
 }
 
@@ -261,6 +265,12 @@ bool cfs_core_catastrophe() noexcept
 {
 	cfs_machine *m = cfs_machine_get();
 	return m && m->catastrophe.load(std::memory_order_relaxed);
+}
+
+bool cfs_core_stats_header() noexcept
+{
+	cfs_machine *m = cfs_machine_get();
+	return !m || m->stats_header.load(std::memory_order_relaxed);
 }
 
 int cfs_core_param_set(const char *name, const char *value) noexcept

@@ -138,6 +138,7 @@ EXPORT_SYMBOL_GPL(cfs_log_dump_default);
 
 /* core.h */
 EXPORT_SYMBOL_GPL(cfs_core_catastrophe);
+EXPORT_SYMBOL_GPL(cfs_core_stats_header);
 EXPORT_SYMBOL_GPL(cfs_fail_check);
 EXPORT_SYMBOL_GPL(cfs_fail_timeout);
 EXPORT_SYMBOL_GPL(cfs_fail_race);

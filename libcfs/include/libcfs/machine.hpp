@@ -24,6 +24,7 @@ struct cfs_machine {
 
 	std::atomic<bool> catastrophe{false}; ///< an assertion failed
 	std::atomic<bool> panic_on_lbug{true};
+	std::atomic<bool> stats_header{true};
 
 	cfs::Mutex groups_lock{CFS_LOCK_CLASS("parameter folders")};
 	cfs::ParamGroups groups CFS_GUARDED_BY(groups_lock);

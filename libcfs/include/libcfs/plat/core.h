@@ -20,6 +20,8 @@ int cfs_core_start(void) CFS_NOEXCEPT;
 void cfs_core_stop(void) CFS_NOEXCEPT;
 /* Whether an assertion has failed since the start (`catastrophe`). */
 bool cfs_core_catastrophe(void) CFS_NOEXCEPT;
+/* Whether statistics begin with the time they were cleared (`enable_stats_header`). */
+bool cfs_core_stats_header(void) CFS_NOEXCEPT;
 
 /* ---- fail points (libcfs/fail.cpp; spec 08 section 12) ---- */
 
