@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Compares every structure and constant of lustre/include/wire with the tables recorded from a stock
-// system. The tables in the .inc files are made by gen_checks.py when this is built; a structure or
-// constant that one side lacks, and that is not declared in an exclusion file, stops the build.
+// Compares every structure and constant of lustre/include/wire with the tables recorded from a
+// stock system. The tables in the .inc files are made by gen_checks.py when this is built; a
+// structure or constant that one side lacks, and that is not declared in an exclusion file, stops
+// the build.
 
 #include <cstddef>
 #include <string>
