@@ -101,6 +101,7 @@ struct Stream {
 /// A message and the packet its last byte came in.
 struct Ordered {
 	std::size_t packet;
+	std::size_t found; // keeps the order within a packet
 	CapturedMessage message;
 };
 
@@ -206,7 +207,8 @@ class Reader
 		}
 		auto first = s.data.begin() + static_cast<std::ptrdiff_t>(at + kLnetHeader);
 		m.bytes.assign(first, first + static_cast<std::ptrdiff_t>(length));
-		found_.push_back({s.packet(at + kLnetHeader + length - 1), std::move(m)});
+		found_.push_back(
+			{s.packet(at + kLnetHeader + length - 1), found_.size(), std::move(m)});
 	}
 
 	void frames(const Stream &s)
@@ -275,8 +277,9 @@ public:
 				problem("a packet is missing");
 			frames(s);
 		}
-		std::stable_sort(found_.begin(), found_.end(),
-				 [](const auto &a, const auto &b) { return a.packet < b.packet; });
+		std::sort(found_.begin(), found_.end(), [](const auto &a, const auto &b) {
+			return std::tie(a.packet, a.found) < std::tie(b.packet, b.found);
+		});
 		for (auto &f : found_)
 			out_.messages.push_back(std::move(f.message));
 		join();

@@ -47,9 +47,10 @@ inline void copy_head(const rpc::MessageView &from, rpc::MessageWriter &to, bool
 	h.cksum = from.header().cksum;
 	h.flags = from.header().flags;
 	h.opc = from.header().opc;
-	if (nested)
+	auto *body = to.body();
+	if (nested || !body)
 		return;
-	*to.body() = from.body();
+	*body = from.body();
 	to.set_jobid(from.jobid());
 }
 
