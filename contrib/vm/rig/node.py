@@ -20,6 +20,7 @@ from .console import Console
 from .errors import CommandFailed, NodeDied, RigError, RigTimeout
 from .launch import kill, launch
 from .link import Link
+from .tsc import host_khz
 
 # Everything that emulated CPUs on a busy host could trip without a fault of the kernel's is given more time;
 # what needs no emulation (mitigations, TSC calibration) is left out, because it costs the most time.
@@ -206,7 +207,7 @@ class Machine(Runner):
         argv = ['qemu-system-x86_64', '-name', f'lustre-vm-{self.name}', '-machine', 'pc', '-m', s.memory,
                 '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-kernel', kernels.boot_image(s.kernel), '-initrd', f'{stem}.initramfs',
-                '-append', f'{COMMAND_LINE} {s.append}'.strip(),
+                '-append', ' '.join([COMMAND_LINE, *self.tsc_option(), s.append]).strip(),
                 '-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console',
                 '-chardev', f'socket,id=qmp,path={stem}.qmp,server=on,wait=off', '-mon', 'chardev=qmp,mode=control',
                 '-device', 'virtio-serial-pci', '-chardev', f'socket,id=agent,path={stem}.agent',
@@ -221,6 +222,13 @@ class Machine(Runner):
             argv += ['-netdev', f'stream,id=net{i},server=off,addr.type=unix,addr.path={nic.socket}',
                      '-device', f'virtio-net-pci,netdev=net{i},mac={nic.mac},host_mtu={s.mtu}']
         return argv
+
+    def tsc_option(self):
+        """The rate of the guest's time stamp counter, which it cannot measure well on a busy host."""
+        if self.settings.kvm:
+            return []
+        khz = 1_000_000 if self.settings.icount else host_khz()
+        return [f'tsc_early_khz={khz}'] if khz else []
 
     def cpu_options(self):
         s = self.settings
