@@ -4,6 +4,7 @@
 // kernel's tool for symbol versions reads the declarations.
 #include <linux/export.h>
 
+#include "glue.h"
 #include "libcfs/plat/base.h"
 #include "libcfs/plat/core.h"
 #include "libcfs/plat/csum.h"
@@ -163,3 +164,7 @@ EXPORT_SYMBOL_GPL(cfs_node_for_net);
 EXPORT_SYMBOL_GPL(cfs_node_get);
 EXPORT_SYMBOL_GPL(cfs_node_put);
 EXPORT_SYMBOL_GPL(cfs_node_net);
+
+/* glue.h */
+EXPORT_SYMBOL_GPL(cfs_mem_fail_after);
+EXPORT_SYMBOL_GPL(cfs_mem_has_failed);

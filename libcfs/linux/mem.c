@@ -44,6 +44,18 @@ static struct usage usage[CFS_S_COUNT];
 static atomic_long_t fail_after;
 static unsigned long fail_every;
 static atomic_long_t fail_count;
+static bool fail_hit; /* since fail_after was last set */
+
+void cfs_mem_fail_after(long n)
+{
+	WRITE_ONCE(fail_hit, false);
+	atomic_long_set(&fail_after, n);
+}
+
+bool cfs_mem_has_failed(void)
+{
+	return READ_ONCE(fail_hit);
+}
 
 static int fail_after_set(const char *text, const struct kernel_param *kp)
 {
@@ -51,7 +63,7 @@ static int fail_after_set(const char *text, const struct kernel_param *kp)
 	int rc = kstrtol(text, 0, &n);
 
 	if (!rc)
-		atomic_long_set(&fail_after, max(n, 0L));
+		cfs_mem_fail_after(max(n, 0L));
 	return rc;
 }
 
@@ -113,8 +125,10 @@ bool cfs_mem_refuse(enum cfs_subsys s, unsigned int flags)
 		no = atomic_long_dec_return(&fail_after) == 0;
 	if (every)
 		no |= atomic_long_inc_return(&fail_count) % every == 0;
-	if (no)
+	if (no) {
+		WRITE_ONCE(fail_hit, true);
 		cfs_mem_failed(s);
+	}
 	return no;
 }
 
