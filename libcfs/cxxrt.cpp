@@ -2,8 +2,9 @@
 //
 // What the C++ compiler may call behind the programmer's back. The build links one copy into every
 // module that has C++ objects, since mangled names are never exported. Each of these functions is
-// unreachable in correct code: objects are freed by the allocator they came from (libcfs/plat/mem.h),
-// never by a delete expression. Virtual destructors still make the compiler refer to them.
+// unreachable in correct code: objects are freed by the allocator they came from
+// (libcfs/plat/mem.h), never by a delete expression. Virtual destructors still make the compiler
+// refer to them.
 //
 // There is no operator new on purpose: a plain `new` leaves an undefined symbol, which the build
 // refuses.
@@ -18,7 +19,8 @@ namespace
 [[noreturn]] inline void unreachable_call(const char *what)
 {
 	cfs_bug(__FILE__, 0, "c++ runtime", what);
-	// objtool knows no foreign noreturn function; an undefined instruction ends the flow for it.
+	// objtool knows no foreign noreturn function; an undefined instruction ends the flow for
+	// it.
 	__builtin_trap();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // Everything that core code may use of the language, the standard library and Boost.Intrusive; it
-// must compile without a warning and leave no undefined symbol. clean_twin.cpp instantiates the same
-// templates, which the link must merge.
+// must compile without a warning and leave no undefined symbol. clean_twin.cpp instantiates the
+// same templates, which the link must merge.
 #include "clean.hpp"
 
 extern "C" int planted_run(int n);

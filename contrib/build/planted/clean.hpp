@@ -32,12 +32,12 @@
 #include <variant>
 
 #include <boost/intrusive/avl_set.hpp>
+#include <boost/intrusive/avltree.hpp>
 #include <boost/intrusive/list.hpp>
-#include <boost/intrusive/slist.hpp>
 #include <boost/intrusive/rbtree.hpp>
 #include <boost/intrusive/set.hpp>
+#include <boost/intrusive/slist.hpp>
 #include <boost/intrusive/unordered_set.hpp>
-#include <boost/intrusive/avltree.hpp>
 
 int planted_twin(int n);
 

@@ -5,4 +5,4 @@
 #include <linux/kobject.h>
 
 const void *probe(const struct kobject *kobj);
-struct kobj_type probe_type = { .namespace = probe };
+struct kobj_type probe_type = {.namespace = probe};
