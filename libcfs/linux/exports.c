@@ -151,6 +151,8 @@ EXPORT_SYMBOL_GPL(cfs_param_add);
 EXPORT_SYMBOL_GPL(cfs_param_set);
 EXPORT_SYMBOL_GPL(cfs_param_find);
 EXPORT_SYMBOL_GPL(cfs_param_parse_mask);
+EXPORT_SYMBOL_GPL(cfs_core_param_set);
+EXPORT_SYMBOL_GPL(cfs_core_param_get);
 EXPORT_SYMBOL_GPL(cfs_log_clear);
 EXPORT_SYMBOL_GPL(cfs_log_mark);
 EXPORT_SYMBOL_GPL(cfs_core_node_get);

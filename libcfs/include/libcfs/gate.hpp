@@ -14,8 +14,8 @@
 //     TRY(gate_.close(WaitMode::killable, after(Duration::seconds(100))));
 //
 // Entering and leaving an open gate takes two atomic additions each. Once close() has returned
-// success no pass exists and the gate may be destroyed at once. After a failure it stays closed,
-// and close() may be called again.
+// success no pass exists, and the gate may be destroyed as soon as nobody can call enter() any
+// more. After a failure it stays closed, and close() may be called again.
 #pragma once
 
 #include <atomic>
@@ -118,7 +118,7 @@ public:
 	void reopen() noexcept
 	{
 		auto before = state_.fetch_and(~kClosed, std::memory_order_acq_rel);
-		CFS_ASSERT(before == kClosed);
+		CFS_ASSERT(before & kClosed);
 	}
 
 	[[nodiscard]] bool closed() const noexcept

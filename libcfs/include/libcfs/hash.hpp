@@ -246,16 +246,25 @@ public:
 		return current()->mask + 1;
 	}
 
-	/// Brings the number of buckets to what the number of objects asks for. For tables without
-	/// a queue. Without memory the table stays as it is. Sleeps.
-	void resize() noexcept
+	/// Brings the number of buckets to what the number of objects asks for: for tables without
+	/// a queue. err::NOMEM leaves the table as it is. Does nothing while another thread does
+	/// it. Sleeps.
+	Result<> resize() noexcept
 	{
+		Result<> r;
 		if (resizing_.exchange(true, std::memory_order_acq_rel))
-			return;
-		while (std::uint32_t want = wanted_size())
-			if (!resize_to(want))
-				break;
+			return r;
+		for (std::uint32_t want = wanted_size(); want && r; want = wanted_size())
+			r = resize_to(want);
+		if (!r)
+			failures_.fetch_add(1, std::memory_order_relaxed);
 		resizing_.store(false, std::memory_order_release);
+		return r;
+	}
+	/// How often there was no memory for another size.
+	[[nodiscard]] std::uint32_t resize_failures() const noexcept
+	{
+		return failures_.load(std::memory_order_relaxed);
 	}
 
 private:
@@ -431,13 +440,11 @@ private:
 		if (queue_ && wanted_size())
 			resize_work_.queue(*queue_);
 	}
-	bool resize_to(std::uint32_t n) noexcept
+	void resize_queued() noexcept { (void)resize(); }
+	Result<> resize_to(std::uint32_t n) noexcept
 	{
-		auto made = make_buckets(n);
-		if (!made)
-			return false;
+		Buckets *to = TRY(make_buckets(n));
 		Buckets *from = current();
-		Buckets *to = *made;
 		from->next.store(to, std::memory_order_release);
 		for (std::uint32_t i = 0; i <= from->mask; i++) {
 			Change change(*this, i);
@@ -446,7 +453,7 @@ private:
 		buckets_.store(to, std::memory_order_release);
 		cfs_rcu_synchronize();
 		free_buckets(from);
-		return true;
+		return {};
 	}
 	/// Moves a chain, its last object first, so that a reader in the chain still meets all the
 	/// others that were before it.
@@ -474,8 +481,9 @@ private:
 	Array<Stripe> locks_;
 	std::atomic<Buckets *> buckets_{nullptr};
 	std::atomic<std::size_t> count_{0};
+	std::atomic<std::uint32_t> failures_{0};
 	std::atomic<bool> resizing_{false};
-	Work<HashTable, &HashTable::resize> resize_work_{this};
+	Work<HashTable, &HashTable::resize_queued> resize_work_{this};
 };
 
 } // namespace cfs
