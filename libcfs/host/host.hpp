@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "libcfs/host/signals.hpp"
 #include "libcfs/plat/log.h"
 #include "libcfs/plat/thread.h"
 
@@ -44,14 +45,6 @@ public:
 	NodeScope(const NodeScope &) = delete;
 	NodeScope &operator=(const NodeScope &) = delete;
 };
-
-/// Sends a thread a fatal signal, or one that only ends interruptible waits. Stays pending for the
-/// rest of its life.
-void kill(cfs_thread *t) noexcept;
-void interrupt(cfs_thread *t) noexcept;
-/// The same for the calling thread, and taking back whatever was sent to it.
-void kill_self() noexcept;
-void clear_signals() noexcept;
 
 /// Blocks and pages of cfs_alloc() and cfs_page_alloc() held now, in all subsystems.
 [[nodiscard]] std::int64_t memory_objects() noexcept;

@@ -15,16 +15,10 @@
 #include <new>
 #include <string>
 
+#include "libcfs/host/common/sanitizers.hpp"
 #include "libcfs/host/thread_ctl.hpp"
 #include "libcfs/plat/wait.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define CFS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CFS_TSAN 1
-#endif
-#endif
 #ifdef CFS_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif

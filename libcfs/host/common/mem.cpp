@@ -8,15 +8,9 @@
 #include <cstring>
 
 #include "libcfs/host/common/mem_domain.hpp"
+#include "libcfs/host/common/sanitizers.hpp"
 #include "libcfs/host/common/task.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CFS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CFS_ASAN 1
-#endif
-#endif
 #ifdef CFS_ASAN
 #include <sanitizer/asan_interface.h>
 #endif

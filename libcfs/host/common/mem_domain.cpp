@@ -9,14 +9,8 @@
 #include <vector>
 
 #include "libcfs/host/common/page_registry.hpp"
+#include "libcfs/host/common/sanitizers.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CFS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CFS_ASAN 1
-#endif
-#endif
 #ifdef CFS_ASAN
 #include <sanitizer/asan_interface.h>
 #endif

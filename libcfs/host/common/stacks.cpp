@@ -69,6 +69,13 @@ int add_frame(void *ctx, std::uintptr_t, const char *file, int line, const char 
 	return 0;
 }
 
+// The insides of std::function and of lambdas as function pointers say nothing.
+bool noise(const Frame &f)
+{
+	return f.path == "invoke.h" || f.path == "std_function.h" ||
+	       f.name.ends_with("::_FUN(void*)");
+}
+
 void set_symbol(void *ctx, std::uintptr_t, const char *symbol, std::uintptr_t, std::uintptr_t)
 {
 	if (symbol)
@@ -149,7 +156,8 @@ std::string describe_site(const Site &s)
 	std::string out;
 	for (unsigned i = 0; i < s.n; i++) {
 		for (Frame &f : resolve(s.pc[i])) {
-			if (f.path.starts_with("libcfs/host/") || f.path.starts_with("libcfs/sim/"))
+			if (noise(f) || f.path.starts_with("libcfs/host/") ||
+			    f.path.starts_with("libcfs/sim/"))
 				continue;
 			if (!out.empty())
 				out += " < ";
@@ -168,6 +176,8 @@ std::string describe_site(const Site &s)
 	for (auto pc : pcs) {
 		// backtrace_simple() gives addresses inside the calls already.
 		for (const Frame &f : resolve(pc + 1)) {
+			if (noise(f))
+				continue;
 			out += "    #" + std::to_string(n++) + " " + f.name;
 			if (!f.path.empty())
 				out += "  " + std::string(f.path) + ":" + std::to_string(f.line);
