@@ -44,8 +44,10 @@ inline std::string replay_elsewhere(std::uint64_t seed)
 {
 	std::string file = testing::TempDir() + "sim-replay-" + std::to_string(getpid());
 	std::string args[] = {program_invocation_name, "--gtest_filter=" + test_name(),
-			      "--sim-seed=" + std::to_string(seed), "--sim-report=" + file};
-	char *argv[] = {args[0].data(), args[1].data(), args[2].data(), args[3].data(), nullptr};
+			      "--sim-seed=" + std::to_string(seed), "--sim-report=" + file,
+			      "--gtest_output="};
+	char *argv[] = {args[0].data(), args[1].data(), args[2].data(),
+			args[3].data(), args[4].data(), nullptr};
 	posix_spawn_file_actions_t quiet;
 	posix_spawn_file_actions_init(&quiet);
 	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);

@@ -35,7 +35,6 @@ Fiber &host_fiber() noexcept
 		made->preemptible = false;
 		made->pid = 1;
 		made->set_comm("host");
-		find_stack(*made);
 		return made;
 	}();
 	return *f;
@@ -45,6 +44,11 @@ Fiber *current_fiber = &host_fiber();
 
 void host_fiber_enter() noexcept
 {
+	// Looking it up reads a file, so only when another thread has taken over.
+	static pthread_t known = 0;
+	if (known == pthread_self())
+		return;
+	known = pthread_self();
 	find_stack(host_fiber());
 }
 

@@ -25,7 +25,7 @@ namespace
 {
 
 constexpr std::uint64_t kCheckEvery = 65536; // steps between looks at the budgets
-constexpr std::uint64_t kLongRun = 20000;    // steps after which the most important gives way
+constexpr std::uint64_t kLongRun = 20000;    // steps that a ready fiber may have to wait
 
 // What a fiber's C++ objects hold is lost when it is dropped; that is no leak of the program.
 void leaks_expected([[maybe_unused]] const Fiber *from, [[maybe_unused]] const Fiber *to)
@@ -155,9 +155,11 @@ void Sched::draw_next_decision()
 	if (priorities_) {
 		while (!change_steps_.empty() && change_steps_.back() <= steps_)
 			change_steps_.pop_back();
-		next_decision_ = change_steps_.empty() ? UINT64_MAX : change_steps_.back();
-		// Who runs for very long is in everybody's way.
-		next_decision_ = std::min(next_decision_, steps_ + kLongRun);
+		if (next_fairness_ <= steps_)
+			next_fairness_ = steps_ + kLongRun;
+		next_decision_ = next_fairness_;
+		if (!change_steps_.empty())
+			next_decision_ = std::min(next_decision_, change_steps_.back());
 	} else {
 		// Uniform around the mean does as well as geometric, and costs no logarithm.
 		next_decision_ = steps_ + 1 + choice.below(2 * std::uint64_t{switch_one_in_});
@@ -179,6 +181,22 @@ Fiber *Sched::choose()
 	return best;
 }
 
+// At a change point the current fiber becomes the least important. Now and then whoever waits for
+// very long becomes the most important, however busy others keep each other.
+void Sched::change_priorities()
+{
+	if (steps_ < next_fairness_) {
+		current_fiber->priority = --lowest_priority_;
+		return;
+	}
+	Fiber *oldest = nullptr;
+	for (Fiber *f : ready_)
+		if (!oldest || f->ready_since < oldest->ready_since)
+			oldest = f;
+	if (oldest && steps_ - oldest->ready_since >= kLongRun)
+		oldest->priority = ++highest_priority_;
+}
+
 void Sched::slow_point() noexcept
 {
 	Fiber *me = current_fiber;
@@ -189,14 +207,16 @@ void Sched::slow_point() noexcept
 	fire_due();
 	bool decide = steps_ >= next_decision_;
 	bool stall = steps_ >= next_stall_;
+	if (decide && priorities_)
+		change_priorities();
 	if (steps_ >= next_slow_) {
 		check_budgets();
 		draw_next_decision();
 	}
-	if (decide && priorities_)
-		me->priority = --lowest_priority_;
 	if (stall) {
+		stalled_++;
 		block(Wait::stall, nullptr, nullptr, 0, now_ + 1 + choice.below(options.stall_max));
+		stalled_--;
 		return;
 	}
 	if ((!decide && !must_choose_) || ready_.empty())
@@ -273,6 +293,7 @@ void Sched::make_ready(Fiber *f)
 	if (f->timeout.armed())
 		disarm(f->timeout);
 	f->ready = true;
+	f->ready_since = steps_;
 	f->ready_index = ready_.size();
 	ready_.push_back(f);
 	if (priorities_ && f->priority > current_fiber->priority) {
@@ -349,7 +370,8 @@ bool Sched::idle_until_ready()
 		if (events_.empty())
 			return false;
 		now_ = events_.first()->at;
-		busy_since_ = steps_;
+		if (!stalled_) // a stall is no rest
+			busy_since_ = steps_;
 		if (now_ > next_hung_check_)
 			check_hung();
 		if (now_ > options.time_max)
@@ -409,6 +431,8 @@ void Sched::reap(Fiber *f)
 		ready_.pop_back();
 	}
 	disarm(f->timeout);
+	if (f->wait == Wait::stall)
+		stalled_--;
 	if (f->wait_list)
 		std::erase(f->wait_list->fibers, f);
 	unlink(f);

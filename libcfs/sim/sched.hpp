@@ -114,6 +114,7 @@ struct Fiber : hosted::Task {
 	bool preemptible = true;  ///< false: the host's own stack, events
 	bool ready = false;	  ///< in the ready list, at ready_index
 	std::size_t ready_index = 0;
+	std::uint64_t ready_since = 0; ///< step
 	std::uint64_t priority = 0;
 	unsigned cpu = 0;
 
@@ -315,6 +316,7 @@ private:
 	void draw_policy();
 	void slow_point() noexcept;
 	void draw_next_decision();
+	void change_priorities();
 	void update_next_event() noexcept;
 	void fire_due();
 	bool idle_until_ready();
@@ -339,6 +341,7 @@ private:
 	std::uint64_t next_decision_ = 0;
 	std::uint64_t next_stall_ = UINT64_MAX; ///< step
 	std::uint64_t busy_since_ = 0;		///< step of the last idle moment
+	unsigned stalled_ = 0;			///< fibers that lost their CPU
 	Nanos next_hung_check_ = 0;
 	bool must_choose_ = false; ///< priorities: someone more important is ready
 
@@ -346,7 +349,9 @@ private:
 	std::uint32_t switch_one_in_ = 1;
 	std::uint32_t stall_one_in_ = 0;
 	std::vector<std::uint64_t> change_steps_; ///< priorities: sorted, last first
+	std::uint64_t next_fairness_ = 0;	  ///< priorities: when to look who starves
 	std::uint64_t lowest_priority_ = std::uint64_t{1} << 32;
+	std::uint64_t highest_priority_ = std::uint64_t{1} << 40;
 
 	std::vector<Fiber *> ready_;
 	Fiber *all_first_ = nullptr;

@@ -142,6 +142,8 @@ void block_free(std::uint32_t subsys, const void *p, std::size_t bytes)
 	b->magic = kMagicFree;
 	if (mem_policy().fill)
 		std::memset(const_cast<void *>(p), kFillFree, bytes);
+	// To the compiler, stores to memory that is about to be freed are dead.
+	asm volatile("" : : "r"(b) : "memory");
 	std::free(reinterpret_cast<unsigned char *>(b) - b->lead);
 }
 

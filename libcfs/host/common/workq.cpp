@@ -59,6 +59,7 @@ struct Item : Link {
 	TimerKey armed{CFS_NEVER, 0};		 ///< CFS_NEVER: not in `timers`
 	std::uint64_t ticket = 0;		 ///< order of queueing, for flush
 	bool delayed = false;			 ///< inside a cfs_dwork
+	bool cancelling = false;		 ///< nobody may queue it meanwhile
 };
 static_assert(sizeof(Item) <= CFS_SIZEOF_WORK && sizeof(Item) <= CFS_SIZEOF_DWORK);
 static_assert(offsetof(cfs_work_t, opaque) == offsetof(cfs_dwork_t, opaque));
@@ -352,14 +353,15 @@ bool cancel(Item &i)
 	{
 		SpinScope g(q->lock);
 		was = q->unqueue(i);
-		Worker *w = q->runner_of(i, fn);
-		if (!w)
+		if (!q->runner_of(i, fn))
 			return was;
+		i.cancelling = true;
 	}
 	q->wait_until([&] {
-		// It may have queued itself again meanwhile.
-		was |= q->unqueue(i);
-		return !q->runner_of(i, fn);
+		if (q->runner_of(i, fn))
+			return false;
+		i.cancelling = false;
+		return true;
 	});
 	return was;
 }
@@ -444,7 +446,7 @@ bool cfs_work_queue(cfs_workq *q, cfs_work_t *w) noexcept
 	adopt(i, q);
 	{
 		SpinScope g(q->lock);
-		if (i.linked())
+		if (i.linked() || i.cancelling)
 			return false;
 		q->enqueue(i);
 		// With the lock held: the queue may be destroyed as soon as the item has run.
@@ -472,7 +474,7 @@ void cfs_dwork_arm(cfs_workq *q, cfs_dwork_t *w, uint64_t deadline_ns) noexcept
 	adopt(i, q);
 	SpinScope g(q->lock);
 	q->unqueue(i);
-	if (deadline_ns == CFS_NEVER)
+	if (deadline_ns == CFS_NEVER || i.cancelling)
 		return;
 	i.armed = {deadline_ns, q->next_ticket++};
 	q->timers.emplace(i.armed, &i);

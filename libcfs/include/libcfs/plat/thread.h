@@ -70,7 +70,8 @@ void cfs_work_init(cfs_work_t *w, void (*fn)(cfs_work_t *w)) CFS_NOEXCEPT;
 /* An item stays with one queue while it is queued, armed or running.
  * False when it was queued already. An item never runs twice at once. fn may free the item. */
 bool cfs_work_queue(struct cfs_workq *q, cfs_work_t *w) CFS_NOEXCEPT;
-/* Takes it off the queue or waits for its end; true when it had been pending. Sleeps. */
+/* Takes it off the queue or waits for its end; true when it had been pending. While it waits, the
+ * item can not be queued: not by its own function either. Sleeps. */
 bool cfs_work_cancel_sync(cfs_work_t *w) CFS_NOEXCEPT;
 
 void cfs_dwork_init(cfs_dwork_t *w, void (*fn)(cfs_dwork_t *w)) CFS_NOEXCEPT;
