@@ -17,7 +17,7 @@ include $(KBUILD_EXTMOD)/config.mk
 cfs-objs = $(sort $(patsubst $(src)/%.cpp,%.o,$(patsubst $(src)/%.c,%.o, \
 	$(foreach p,$(1),$(wildcard $(src)/$(p))))))
 
-cfs-include := -I$(CFS_TOP)/libcfs/include -I$(CFS_TOP)/lnet/include -I$(CFS_TOP)/lustre/include \
+cfs-include := -I$(CFS_TOP) -I$(CFS_TOP)/libcfs/include -I$(CFS_TOP)/lnet/include -I$(CFS_TOP)/lustre/include \
 	-I$(KBUILD_EXTMOD)/include -fmacro-prefix-map=$(KBUILD_EXTMOD)/= \
 	-fmacro-prefix-map=$(CFS_TOP)/=
 
