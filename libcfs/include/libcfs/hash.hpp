@@ -28,6 +28,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include <boost/intrusive/parent_from_member.hpp>
