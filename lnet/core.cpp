@@ -442,17 +442,7 @@ void Core::expire_queues(cfs::Instant now) noexcept
 	auto is_late = [&](CreditWaiter &w) { return static_cast<Msg &>(w).tx.deadline <= now; };
 	auto keep = [&](CreditWaiter &w) { late.push_back(w); };
 	peers_.for_each([&](PeerNi &p) { p.tx_credits.cancel_if(is_late, keep); });
-	for (auto &slot : nis_) {
-		cfs::RefPtr<Ni> ni;
-		{
-			cfs::RcuGuard rcu;
-			Ni *p = slot.load(std::memory_order_acquire);
-			if (p && p->try_get())
-				ni = cfs::RefPtr<Ni>::adopt(p);
-		}
-		if (ni)
-			ni->cancel_if(is_late, keep);
-	}
+	for_each_ni([&](Ni &ni) { ni.cancel_if(is_late, keep); });
 	while (!late.empty()) {
 		auto &m = static_cast<Msg &>(late.front());
 		late.pop_front();

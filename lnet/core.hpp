@@ -74,6 +74,27 @@ public:
 	/// Fails what has waited in queues past its deadline.
 	void expire_queues(cfs::Instant now) noexcept;
 	[[nodiscard]] const Statistics &statistics() const noexcept { return stats_; }
+	/// Messages there are now.
+	[[nodiscard]] std::uint64_t messages() const noexcept
+	{
+		return msgs_live_.load(std::memory_order_relaxed);
+	}
+	/// Calls f(Ni &) for each interface, 0@lo too. f may sleep.
+	template <typename F>
+	void for_each_ni(F f) noexcept
+	{
+		for (auto &slot : nis_) {
+			cfs::RefPtr<Ni> ni;
+			{
+				cfs::RcuGuard rcu;
+				Ni *p = slot.load(std::memory_order_acquire);
+				if (p && p->try_get())
+					ni = cfs::RefPtr<Ni>::adopt(p);
+			}
+			if (ni)
+				f(*ni);
+		}
+	}
 	[[nodiscard]] PeerTable &peers() noexcept { return peers_; }
 	[[nodiscard]] cfs::Node &node() noexcept { return node_; }
 

@@ -18,6 +18,13 @@ using cfs::err::PROTO;
 namespace
 {
 
+/// Without its first n characters, which it has. (substr() would check, and throw.)
+constexpr std::string_view skip(std::string_view s, std::size_t n) noexcept
+{
+	s.remove_prefix(n);
+	return s;
+}
+
 struct LndName {
 	std::string_view name;
 	LndType type;
@@ -59,7 +66,7 @@ std::optional<std::uint32_t> parse_ipv4(std::string_view s) noexcept
 		if (!v)
 			return std::nullopt;
 		addr = addr << 8 | *v;
-		s = part == 3 ? std::string_view{} : s.substr(dot + 1);
+		s = part == 3 ? std::string_view{} : skip(s, dot + 1);
 	}
 	return addr;
 }
@@ -89,7 +96,7 @@ std::optional<std::size_t> parse_groups(std::string_view s, Groups &g) noexcept
 		g[n++] = static_cast<std::uint16_t>(*v);
 		if (colon == std::string_view::npos)
 			break;
-		s = s.substr(colon + 1);
+		s = skip(s, colon + 1);
 		if (s.empty()) // a colon with nothing after it
 			return std::nullopt;
 	}
@@ -108,7 +115,7 @@ std::optional<std::array<std::uint8_t, 16>> parse_ipv6(std::string_view s) noexc
 		if (*head_n != 8)
 			return std::nullopt;
 	} else {
-		auto n = parse_groups(s.substr(gap + 2), tail);
+		auto n = parse_groups(skip(s, gap + 2), tail);
 		if (!n || *head_n + *n > 7)
 			return std::nullopt;
 		tail_n = *n;
@@ -221,7 +228,7 @@ cfs::Result<Net> parse_net(std::string_view s) noexcept
 	for (const auto &l : kLndNames) {
 		if (!s.starts_with(l.name))
 			continue;
-		auto rest = s.substr(l.name.size());
+		auto rest = skip(s, l.name.size());
 		if (rest.empty())
 			return make_net(l.type, 0);
 		auto v = l.type == LndType::lo ? std::nullopt : number(rest, 10, 0xffff);
@@ -239,7 +246,7 @@ cfs::Result<Nid> parse_nid(std::string_view s) noexcept
 	Net net = make_net(LndType::tcp, 0);
 	auto at = s.find('@');
 	if (at != std::string_view::npos) {
-		net = TRY(parse_net(s.substr(at + 1)));
+		net = TRY(parse_net(skip(s, at + 1)));
 		s = s.substr(0, at);
 	}
 	if (net_type(net) == LndType::lo)
@@ -253,7 +260,7 @@ cfs::Result<Nid> parse_nid(std::string_view s) noexcept
 		return cfs::fail(INVAL);
 	}
 	bool hex = s.starts_with("0x") || s.starts_with("0X");
-	auto v = number(hex ? s.substr(2) : s, hex ? 16 : 10, UINT32_MAX);
+	auto v = number(hex ? skip(s, 2) : s, hex ? 16 : 10, UINT32_MAX);
 	if (!v)
 		return cfs::fail(INVAL);
 	return Nid::ipv4(net, *v);

@@ -13,7 +13,12 @@
 #include <cstdint>
 
 #include "lnet/lnet.hpp"
+#include "lnet/plat_driver.h"
 #include "lnet/wire.hpp"
+
+/// What plat_driver.h calls a Driver.
+struct lnet_driver {
+};
 
 namespace lnet
 {
@@ -137,6 +142,20 @@ public:
 
 protected:
 	~Lnd() = default;
+};
+
+/// A driver as its module offers it: makes the driver of each node (plat_driver.h).
+class Driver : public ::lnet_driver
+{
+public:
+	[[nodiscard]] virtual LndType type() const noexcept = 0;
+	/// Starts the driver on a node, with LNet's module parameters. Sleeps.
+	virtual cfs::Result<Lnd *> start(cfs::Node &node, const lnet_config &config) noexcept = 0;
+	/// Stops it there; all its interfaces have been shut down. Sleeps.
+	virtual void stop(Lnd *lnd) noexcept = 0;
+
+protected:
+	~Driver() = default;
 };
 
 } // namespace lnet

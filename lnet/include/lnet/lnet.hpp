@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // LNet as its users (RPC above all) see it: one abstract interface per node, got from
-// lnet_of(node).
+// lnet_network_hold(node) (plat_driver.h).
 //
 // The model (spec 01 section 4). A target *attaches* an MD to a portal under match criteria and
 // receives PUT or GET events on it. An initiator *binds* a free-floating MD and sends a PUT from it
@@ -22,6 +22,11 @@
 #include "libcfs/plat/page.h"
 #include "libcfs/time.hpp"
 #include "lnet/nid.hpp"
+#include "lnet/plat_driver.h"
+
+/// What plat_driver.h calls a Network.
+struct lnet_network {
+};
 
 namespace cfs
 {
@@ -116,7 +121,7 @@ struct Distance {
 };
 
 /// LNet of one node.
-class Network
+class Network : public ::lnet_network
 {
 public:
 	/// Offers memory to peers. err::NOMEM, err::INVAL (bad spec), err::PERM (wildcard match on

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// LNet as a part of its node; see node_part.hpp.
+
+#include "lnet/node_part.hpp"
+
+#include <algorithm>
+
+#include "libcfs/log.hpp"
+#include "libcfs/parse.hpp"
+
+/// What one load of the module has: the node whose parameter files it offers.
+struct lnet_core {
+	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
+
+	cfs::RefPtr<cfs::Node> node;
+};
+
+namespace lnet
+{
+
+using namespace cfs::err;
+
+namespace
+{
+
+constexpr auto kDebugfs = CFS_PTREE_DEBUGFS;
+constexpr auto kTick = cfs::Duration::seconds(1);
+
+constinit const cfs::ParamInfo kParams[] = {
+	cfs::param_text<&LnetNode::show_nis>(
+		{.name = "nis", .doc = "The interfaces of this node.", .tree = kDebugfs}),
+	cfs::param_text<&LnetNode::show_peers>(
+		{.name = "peers", .doc = "The NIDs that this node knows.", .tree = kDebugfs}),
+	cfs::param_text<&LnetNode::show_stats>({.name = "stats",
+						.doc = "Messages there are, at most were, errors; "
+						       "sent, received, routed, dropped; "
+						       "bytes sent, received, routed, dropped.",
+						.tree = kDebugfs}),
+	cfs::param_text<&LnetNode::show_network, &LnetNode::set_network>(
+		{.name = "network",
+		 .doc = "Whether LNet is up; writing up or down changes that.",
+		 .tree = kDebugfs}),
+	cfs::param_text<&LnetNode::show_ping, &LnetNode::ping>(
+		{.name = "ping",
+		 .doc = "Writing a NID asks that node for its NIDs; reading tells the last answer.",
+		 .tree = kDebugfs}),
+};
+
+} // namespace
+
+cfs::Result<cfs::UniquePtr<LnetNode>> LnetNode::make(cfs::Node &node) noexcept
+{
+	auto part = TRY(cfs::try_make<LnetNode>(node));
+	TRY(part->workq_.create(node.plat(), "lnet_tick", 1));
+	TRY(part->params_.open_root(node.plat(), "lnet"));
+	TRY(part->params_.add(kParams, part.get()));
+	return part;
+}
+
+void LnetNode::destroy() noexcept
+{
+	params_.close(); // no handler runs any more
+	{
+		cfs::MutexGuard g(lock_);
+		CFS_ASSERT(users_ == 0);
+		take_down();
+	}
+	this->~LnetNode();
+	cfs_free(kSubsys, this, sizeof(*this));
+}
+
+// ---- up and down ----
+
+cfs::Result<Lnd *> LnetNode::driver_for(LndType type) noexcept
+{
+	Slot *slot = nullptr;
+	for (Slot &s : drivers_) {
+		if (s.driver && s.driver->type() == type)
+			return s.lnd;
+		if (!s.driver && !slot)
+			slot = &s;
+	}
+	if (!slot)
+		return cfs::fail(NOSPC);
+	auto number = static_cast<unsigned>(type);
+	auto *driver = static_cast<Driver *>(lnet_driver_get(number));
+	if (!driver) {
+		LCONSOLE_ERROR(kSubsys, "network type {} has no driver; is its module installed?",
+			       number);
+		return cfs::fail(NODEV);
+	}
+	auto lnd = driver->start(node_, *lnet_config_get());
+	if (!lnd) {
+		lnet_driver_put(number);
+		return lnd;
+	}
+	*slot = {driver, *lnd};
+	return lnd;
+}
+
+cfs::Result<> LnetNode::bring_up() noexcept
+{
+	if (core_)
+		return {};
+	auto spec = TRY(parse_networks(lnet_config_get()->networks));
+	core_ = TRY(Core::create(node_, cfs_real_ns()));
+	for (std::size_t i = 0; i < spec.count; i++) {
+		const NetworkSpec &s = spec.list[i];
+		auto lnd = driver_for(net_type(s.net));
+		cfs::Result<Nid> added = cfs::fail(NODEV);
+		if (lnd)
+			added = core_->add_ni(**lnd, s.net, s.if_name());
+		else
+			added = cfs::fail(lnd.error());
+		if (!added) {
+			LCONSOLE_ERROR(kSubsys, "cannot start network {} on '{:e}': {}", s.net,
+				       s.if_name(), added.error());
+			take_down();
+			return cfs::fail(added.error());
+		}
+		LCONSOLE_INFO(kSubsys, "Added LNI {} [{}/{}]", *added, NiTunables{}.peer_credits,
+			      NiTunables{}.credits);
+	}
+	ticking_.store(true, std::memory_order_release);
+	timer_.arm(workq_, cfs::after(kTick));
+	return {};
+}
+
+void LnetNode::take_down() noexcept
+{
+	ticking_.store(false, std::memory_order_release);
+	(void)timer_.cancel_sync();
+	core_.reset();
+	for (Slot &s : drivers_) {
+		if (!s.driver)
+			continue;
+		auto number = static_cast<unsigned>(s.driver->type());
+		s.driver->stop(s.lnd);
+		lnet_driver_put(number);
+		s = {};
+	}
+}
+
+void LnetNode::tick() noexcept
+{
+	// take_down() waits for this before core_ goes; so it is read without the lock, which
+	// take_down() holds.
+	auto expire = [this]() CFS_NO_TSA { core_->expire_queues(cfs::Instant::now()); };
+	expire();
+	if (ticking_.load(std::memory_order_acquire))
+		timer_.arm(workq_, cfs::after(kTick));
+}
+
+cfs::Result<Core *> LnetNode::hold() noexcept
+{
+	cfs::MutexGuard g(lock_);
+	TRY(bring_up());
+	users_++;
+	return core_.get();
+}
+
+Core *LnetNode::hold_if_up() noexcept
+{
+	cfs::MutexGuard g(lock_);
+	if (!core_)
+		return nullptr;
+	users_++;
+	return core_.get();
+}
+
+void LnetNode::release() noexcept
+{
+	cfs::MutexGuard g(lock_);
+	CFS_ASSERT(users_ > 0);
+	users_--;
+}
+
+// ---- parameters ----
+
+cfs::Result<> LnetNode::set_network(std::string_view text) noexcept
+{
+	cfs::MutexGuard g(lock_);
+	if (text == "up")
+		return bring_up();
+	if (text != "down")
+		return cfs::fail(INVAL);
+	if (users_ > 0)
+		return cfs::fail(BUSY);
+	take_down();
+	return {};
+}
+
+void LnetNode::show_network(cfs::FormatSink &out) noexcept
+{
+	cfs::MutexGuard g(lock_);
+	out.put(core_ ? "up" : "down");
+}
+
+void LnetNode::show_stats(cfs::FormatSink &out) noexcept
+{
+	Core *core = hold_if_up();
+	if (!core) {
+		out.put("0 0 0 0 0 0 0 0 0 0 0");
+		return;
+	}
+	const Statistics &s = core->statistics();
+	auto v = [](const std::atomic<std::uint64_t> &a) {
+		return a.load(std::memory_order_relaxed);
+	};
+	// Routing does not exist here: its numbers are zero.
+	out.print("{} {} {} {} {} 0 {} {} {} 0 {}", core->messages(), v(s.msgs_max), v(s.errors),
+		  v(s.send_count), v(s.recv_count), v(s.drop_count), v(s.send_length),
+		  v(s.recv_length), v(s.drop_length));
+	release();
+}
+
+void LnetNode::show_nis(cfs::FormatSink &out) noexcept
+{
+	out.print("{:<24} {:>6} {:>5} {:>4} {:>4} {:>4} {:>5} {:>5} {:>5}\n", "nid", "status",
+		  "alive", "refs", "peer", "rtr", "max", "tx", "min");
+	Core *core = hold_if_up();
+	if (!core)
+		return;
+	core->for_each_ni([&](Ni &ni) {
+		char nid[LNET_NIDSTR_SIZE];
+		cfs::format_cstr(nid, "{}", ni.nid());
+		const NiTunables &t = ni.tunables();
+		auto level = ni.level();
+		out.print("{:<24} {:>6} {:>5} {:>4} {:>4} {:>4} {:>5} {:>5} {:>5}\n",
+			  static_cast<const char *>(nid), ni.up() ? "up" : "down", 0, ni.refs() - 1,
+			  t.peer_credits, t.peer_buffer_credits, t.credits, level.available,
+			  level.min);
+	});
+	release();
+}
+
+void LnetNode::show_peers(cfs::FormatSink &out) noexcept
+{
+	out.print("{:<24} {:>4} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {}\n", "nid", "refs",
+		  "state", "last", "max", "rtr", "min", "tx", "min", "queue");
+	Core *core = hold_if_up();
+	if (!core)
+		return;
+	std::uint64_t now = cfs_now_ns();
+	core->peers().for_each([&](PeerNi &p) {
+		char nid[LNET_NIDSTR_SIZE];
+		cfs::format_cstr(nid, "{}", p.nid());
+		auto level = p.tx_credits.level();
+		std::uint64_t heard = p.last_heard_ns.load(std::memory_order_relaxed);
+		std::int64_t last =
+			heard ? static_cast<std::int64_t>((now - heard) / 1000000000) : -1;
+		bool alive = p.alive.load(std::memory_order_relaxed);
+		out.print("{:<24} {:>4} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {}\n",
+			  static_cast<const char *>(nid), p.refs(), alive ? "up" : "down", last,
+			  NiTunables{}.peer_credits, 0, 0, level.available, level.min,
+			  std::max(0, -level.available));
+	});
+	release();
+}
+
+cfs::Result<> LnetNode::ping(std::string_view text) noexcept
+{
+	ProcessId target{TRY(parse_nid(text)), LNET_PID_LUSTRE};
+	Core *core = TRY(hold());
+	auto answer = core->ping(target, Nid{}, cfs::after(kPingTimeout));
+	release();
+	cfs::MutexGuard g(ping_lock_);
+	pinged_ = target;
+	ping_status_ = answer ? cfs::Errno{} : answer.error();
+	ping_info_ = answer ? std::move(*answer) : PingInfo{};
+	if (!answer)
+		return cfs::fail(answer.error());
+	return {};
+}
+
+void LnetNode::show_ping(cfs::FormatSink &out) noexcept
+{
+	cfs::MutexGuard g(ping_lock_);
+	if (ping_status_ == NODATA)
+		return;
+	if (ping_status_ != cfs::Errno{}) {
+		out.print("failed {}: {}\n", pinged_, ping_status_);
+		return;
+	}
+	out.print("answered {}\n", pinged_);
+	for (const PingEntryInfo &e : ping_info_.nids)
+		out.print("nid {} {}\n", e.nid,
+			  e.status == wire::LNET_NI_STATUS_UP ? "up" : "down");
+}
+
+} // namespace lnet
+
+// ---- what glue and other modules call ----
+
+int lnet_core_start(cfs_node *node, lnet_core **out) noexcept
+{
+	using namespace lnet;
+	const lnet_config *c = lnet_config_get();
+	std::string_view accept = c->accept;
+	if (accept != "secure" && accept != "all" && accept != "none") {
+		LCONSOLE_ERROR(CFS_S_LNET, "accept='{:e}' is none of secure, all, none", accept);
+		return cfs::to_rc(cfs::err::INVAL);
+	}
+	if (auto spec = parse_networks(c->networks); !spec) {
+		LCONSOLE_ERROR(CFS_S_LNET, "networks='{:e}' cannot be understood: {}",
+			       std::string_view(c->networks), spec.error());
+		return to_rc(spec);
+	}
+	auto made = cfs::try_make<lnet_core>();
+	if (!made)
+		return to_rc(made);
+	auto n = cfs::Node::get(node);
+	if (!n)
+		return to_rc(n);
+	auto part = (*n)->part<LnetNode>();
+	if (!part)
+		return to_rc(part);
+	(*made)->node = std::move(*n);
+	*out = made->release();
+	return 0;
+}
+
+void lnet_core_stop(lnet_core *c) noexcept
+{
+	cfs::drop_node_parts(cfs::NodeSlot::lnet);
+	cfs::UniquePtr<lnet_core>(c).reset();
+}
+
+int lnet_network_hold(cfs_node *node, lnet_network **out) noexcept
+{
+	auto hold = [&]() noexcept -> cfs::Result<> {
+		auto n = TRY(cfs::Node::get(node));
+		auto *part = TRY(n->part<lnet::LnetNode>());
+		*out = TRY(part->hold());
+		return {};
+	};
+	return to_rc(hold());
+}
+
+void lnet_network_release(cfs_node *node) noexcept
+{
+	auto n = cfs::Node::find(node);
+	CFS_ASSERT(n);
+	auto *part = n->find_part<lnet::LnetNode>();
+	CFS_ASSERT(part);
+	part->release();
+}
