@@ -81,13 +81,19 @@ cfs::Result<> Conn::start() noexcept
 	o.quickack = t.eager_ack;
 	TRY(cfs::to_result(cfs_sock_configure(sock_, &o)));
 	get(); // the poller's
-	in_poller_ = true;
-	auto r = cfs::to_result(cfs_poller_add(sched_.poller(), sock_, this));
-	if (!r) {
-		in_poller_ = false;
+	if (auto r = cfs::to_result(cfs_poller_add(sched_.poller(), sock_, this)); !r) {
 		put();
+		return r;
 	}
-	return r;
+	bool dead = false;
+	{
+		cfs::SpinGuard g(tx_lock_);
+		in_poller_ = true;
+		dead = dead_ != cfs::Errno{};
+	}
+	if (dead) // terminate() may have come too early to take it out again
+		post(CFS_POLL_ERR);
+	return {};
 }
 
 void Conn::post(std::uint32_t events) noexcept
@@ -508,7 +514,12 @@ void Conn::terminate() noexcept
 		failed.pop_front();
 		ni_.finish(tx, why);
 	}
-	if (std::exchange(in_poller_, false)) {
+	bool polled = false;
+	{
+		cfs::SpinGuard g(tx_lock_);
+		polled = std::exchange(in_poller_, false);
+	}
+	if (polled) {
 		cfs_poller_remove(sched_.poller(), sock_);
 		// Section 12.9: one connection lost is all of them lost.
 		peer->conn_died(*this, why);

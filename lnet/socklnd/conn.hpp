@@ -136,7 +136,6 @@ private:
 	std::uint32_t place_left_ = 0; // payload that goes to target_
 	Run run_{};
 	std::uint32_t csum_ = 0;
-	bool in_poller_ = false;
 
 	cfs::SpinLock rx_lock_{CFS_LOCK_CLASS("socklnd rx")};
 	Rx rx_ CFS_GUARDED_BY(rx_lock_) = Rx::head;
@@ -150,6 +149,7 @@ private:
 	bool tx_busy_ CFS_GUARDED_BY(tx_lock_) = false;
 	bool tx_again_ CFS_GUARDED_BY(tx_lock_) = false; // writable again while busy
 	cfs::Errno dead_ CFS_GUARDED_BY(tx_lock_){};
+	bool in_poller_ CFS_GUARDED_BY(tx_lock_) = false;
 	std::atomic<std::uint64_t> queued_{0};
 
 	// Progress, for time-outs.

@@ -252,7 +252,10 @@ cfs::Result<> SockNi::connect(Peer &p, ConnType type) noexcept
 		TRY(cfs::try_make_ref<Conn>(*this, lnd_.scheduler_for(p.nid()), s, theirs, type));
 	close.dismiss(); // the connection's now
 	TRY(p.add(conn, theirs));
-	TRY(conn->start());
+	if (auto r = conn->start(); !r) {
+		p.close_all(r.error());
+		return r;
+	}
 	lnd_.stats.connected.fetch_add(1, std::memory_order_relaxed);
 	p.started(*conn);
 	return {};
