@@ -310,6 +310,15 @@ public:
 		}
 		return w;
 	}
+	/// Takes over a message of this format that fills the front of the room; err::PROTO and
+	/// *why when it is not one.
+	[[nodiscard]] static cfs::Result<FormatWriter> adopt(MutBytes room,
+							     Defect *why = nullptr) noexcept
+	{
+		FormatWriter w(TRY(MessageWriter::adopt(room, why)));
+		TRY(check_fields(Fields::slots, kFirst, w.view(), Strictness::complete, why));
+		return w;
+	}
 
 	/// Buffer 0.
 	[[nodiscard]] wire::PtlrpcBodyV2 &body() noexcept
