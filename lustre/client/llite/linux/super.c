@@ -9,6 +9,7 @@
 #include <linux/fs_context.h>
 #include <linux/module.h>
 #include <linux/nsproxy.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/statfs.h>
 
@@ -154,8 +155,14 @@ static int ll_parse_monolithic(struct fs_context *fc, void *data)
 {
 	struct ll_super *s = fc->s_fs_info;
 
+	int rc;
+
 	if (!data)
 		return 0;
+	/* context= and the like are not ours. */
+	rc = security_sb_eat_lsm_opts(data, &fc->security);
+	if (rc)
+		return rc;
 	kfree(s->options);
 	s->options = kstrndup(data, LL_OPTIONS_MAX, GFP_KERNEL);
 	return s->options ? 0 : -ENOMEM;
