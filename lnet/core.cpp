@@ -338,20 +338,6 @@ unsigned Core::cpt_of(const Nid &nid) noexcept
 	return nid.hash() % cfs_cpt_count();
 }
 
-cfs::Result<> Core::hold() noexcept
-{
-	cfs::MutexGuard g(config_lock_);
-	users_++;
-	return {};
-}
-
-void Core::release() noexcept
-{
-	cfs::MutexGuard g(config_lock_);
-	CFS_ASSERT(users_ > 0);
-	users_--;
-}
-
 void Core::peer_alive(const Nid &hop, bool alive) noexcept
 {
 	if (auto p = peers_.find(hop)) {

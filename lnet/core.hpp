@@ -58,8 +58,6 @@ public:
 	cfs::Result<Nid> local_nid(unsigned n) noexcept override;
 	[[nodiscard]] bool is_local(const Nid &nid) noexcept override;
 	[[nodiscard]] unsigned cpt_of(const Nid &nid) noexcept override;
-	cfs::Result<> hold() noexcept override;
-	void release() noexcept override;
 
 	// ---- configuration ----
 	/// Brings up an interface of a network. err::EXIST when that NID is up already, err::NOSPC,
@@ -159,7 +157,6 @@ private:
 	std::atomic<Ni *> nis_[kNisMax] = {}; // RCU; each holds a reference
 	LoopbackLnd loopback_;
 	cfs::Mutex config_lock_{CFS_LOCK_CLASS("lnet configuration")};
-	unsigned users_ CFS_GUARDED_BY(config_lock_) = 0;
 	std::uint32_t ping_sequence_ CFS_GUARDED_BY(config_lock_) = 0;
 	cfs::RefPtr<PingTarget> ping_target_ CFS_GUARDED_BY(config_lock_);
 	std::atomic<bool> stopping_{false};

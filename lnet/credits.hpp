@@ -20,15 +20,19 @@ class CreditQueue
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("lnet credits")};
 	int credits_ CFS_GUARDED_BY(lock_);
 	int min_ CFS_GUARDED_BY(lock_);
+	int max_ CFS_GUARDED_BY(lock_);
 	cfs::List<CreditWaiter, &CreditWaiter::credit_hook> waiting_ CFS_GUARDED_BY(lock_);
 
 public:
-	explicit CreditQueue(int credits = 0) noexcept : credits_(credits), min_(credits) {}
+	explicit CreditQueue(int credits = 0) noexcept
+	    : credits_(credits), min_(credits), max_(credits)
+	{
+	}
 	/// Before first use only.
 	void set(int credits) noexcept
 	{
 		cfs::SpinGuard g(lock_);
-		credits_ = min_ = credits;
+		credits_ = min_ = max_ = credits;
 	}
 
 	/// True: the caller has a credit. False: it waits, and release() will hand it out.
@@ -72,11 +76,12 @@ public:
 	struct Level {
 		int available; ///< negative: that many wait
 		int min;
+		int max;
 	};
 	[[nodiscard]] Level level() noexcept
 	{
 		cfs::SpinGuard g(lock_);
-		return {credits_, min_};
+		return {credits_, min_, max_};
 	}
 };
 

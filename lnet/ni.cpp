@@ -40,11 +40,12 @@ void Ni::stop() noexcept
 
 CreditQueue::Level Ni::level() noexcept
 {
-	CreditQueue::Level sum{0, 0};
+	CreditQueue::Level sum{0, 0, 0};
 	for (Share &s : shares_) {
 		auto l = s.credits.level();
 		sum.available += l.available;
 		sum.min += l.min;
+		sum.max += l.max;
 	}
 	return sum;
 }

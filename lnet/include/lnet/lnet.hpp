@@ -120,7 +120,9 @@ struct Distance {
 	Nid local;	///< the NID to speak from
 };
 
-/// LNet of one node.
+/// LNet of one node. It is up as long as someone holds it: lnet_network_hold() and
+/// lnet_network_release() (plat_driver.h) are the only way to it and from it, and taking LNet down
+/// is refused with err::BUSY meanwhile.
 class Network : public ::lnet_network
 {
 public:
@@ -161,11 +163,6 @@ public:
 	[[nodiscard]] virtual bool is_local(const Nid &nid) noexcept = 0;
 	/// A partition of this node's work by peer: the same for all messages of one peer.
 	[[nodiscard]] virtual unsigned cpt_of(const Nid &nid) noexcept = 0;
-
-	/// Users of the network hold it up: configure-down is refused with err::BUSY meanwhile. The
-	/// first one brings up what the module parameters say.
-	virtual cfs::Result<> hold() noexcept = 0;
-	virtual void release() noexcept = 0;
 
 protected:
 	~Network() = default;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// LNet on simulated nodes: random traffic while the network breaks and nodes crash. Every message
+// is delivered at most once, every MD has exactly one last event, credits come back, and when the
+// network is whole everything succeeds.
+
+#include "libcfs/sim/gtest.hpp"
+#include "libcfs/sim/net.hpp"
+#include "tests/sim/lnet_traffic.hpp"
+
+namespace
+{
+
+using namespace cfs::sim;
+using namespace lnet_traffic;
+
+/// Seeds of each test of random traffic; --sim-seeds or CFS_SIM_SEEDS ask for more.
+constexpr unsigned kSeeds = 12;
+
+TEST(SimLnet, NodesPingEachOther)
+{
+	run_seeds(30, [](World &w) {
+		auto nodes = lnet::sim::add_nodes(w, 3);
+		auto done = std::make_shared<unsigned>(0);
+		for (Node *n : nodes)
+			lnet::sim::start(*n, [nodes, done](Network &net) {
+				auto &core = static_cast<Core &>(net);
+				for (Node *to : nodes) {
+					auto r = core.ping({lnet::sim::nid_of(*to)}, Nid{},
+							   cfs::after(cfs::Duration::seconds(60)));
+					EXPECT_TRUE(r);
+					ASSERT_EQ(r->nids.size(), 1u);
+					EXPECT_EQ(r->nids[0].nid, lnet::sim::nid_of(*to));
+				}
+				++*done;
+				while (*done < nodes.size())
+					sleep_for(kSecond);
+			});
+	});
+}
+
+TEST(SimLnet, NobodyAnswersForANodeThatIsOff)
+{
+	run_seeds(10, [](World &w) {
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::sim::start(*nodes[0], [nodes](Network &net) {
+			auto r = static_cast<Core &>(net).ping(
+				{lnet::sim::nid_of(*nodes[1])}, Nid{},
+				cfs::after(cfs::Duration::seconds(30)));
+			EXPECT_FALSE(r);
+		});
+	});
+}
+
+/// A world of nodes under random traffic and a plan of faults.
+void storm(World &w, unsigned count, FaultPlan plan)
+{
+	auto nodes = lnet::sim::add_nodes(w, count);
+	auto book = std::make_shared<Book>();
+	std::vector<Nid> nids;
+	for (Node *n : nodes)
+		nids.push_back(lnet::sim::nid_of(*n));
+	for (Node *n : nodes)
+		lnet::sim::start(*n, [book, nids, count](Network &net) {
+			Traffic t(net, book, nids);
+			cfs::sim::this_node().spawn("final", [&t, book, count] {
+				while (book->quiet < count)
+					sleep_for(50 * kMillisecond);
+				t.everyone_answers();
+				sleep_for(60 * kSecond);
+				book->done++;
+			});
+			t.run(3);
+			while (book->done < count)
+				sleep_for(50 * kMillisecond);
+			check_idle(static_cast<Core &>(net));
+		});
+	plan.from = kSecond;
+	plan.until = 40 * kSecond;
+	w.inject(plan);
+	w.spawn("script", [book, plan] {
+		sleep_for(plan.until + 30 * kSecond);
+		book->healed = true;
+		sleep_for(5 * kSecond);
+		book->stop = true;
+	});
+}
+
+TEST(SimLnet, TrafficSurvivesResets)
+{
+	run_seeds(kSeeds, [](World &w) {
+		FaultPlan plan;
+		plan.reset_every = 2 * kSecond;
+		storm(w, 3, plan);
+	});
+}
+
+TEST(SimLnet, TrafficSurvivesPartitions)
+{
+	run_seeds(kSeeds, [](World &w) {
+		FaultPlan plan;
+		plan.partition_every = 5 * kSecond;
+		storm(w, 3, plan);
+	});
+}
+
+TEST(SimLnet, TrafficSurvivesEverything)
+{
+	run_seeds(kSeeds, [](World &w) {
+		FaultPlan plan;
+		plan.crash_every = 10 * kSecond;
+		plan.down_max = 20 * kSecond;
+		plan.partition_every = 10 * kSecond;
+		plan.reset_every = 5 * kSecond;
+		plan.clock_every = 20 * kSecond;
+		storm(w, 2 + static_cast<unsigned>(w.seed() % 3), plan);
+	});
+}
+
+} // namespace
