@@ -50,6 +50,14 @@ struct lnet_network;
 int lnet_network_hold(struct cfs_node *node, struct lnet_network **out) CFS_NOEXCEPT;
 void lnet_network_release(struct cfs_node *node) CFS_NOEXCEPT;
 
+/* ---- administration ---- */
+
+struct lnet_control;
+
+/* LNet's control of a node (lnet::Control, lnet/control.hpp); valid as long as the caller holds the
+ * cfs::Node. Sleeps. */
+int lnet_control_get(struct cfs_node *node, struct lnet_control **out) CFS_NOEXCEPT;
+
 CFS_DECLS_END
 
 #endif
