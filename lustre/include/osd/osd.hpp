@@ -40,7 +40,8 @@
 //     locks of the users; locks of the DLM
 //     body locks: taken by Body::declare_punch(), declare_fallocate() (exclusive) and
 //             declare_write_commit() (shared), kept until the transaction has ended. Declare these
-//             for one object only, or in ascending order of FIDs.
+//             for one object only, or in ascending order of FIDs; for one object the exclusive
+//             ones first.
 //     Transaction::start()
 //     locks of objects: parents before children, else in ascending order of FIDs, with the `nest`
 //             that Object::lock() describes
@@ -228,9 +229,10 @@ public:
 	/// All of them; `valid` says which ones it has. No other operation changes the times: their
 	/// users do.
 	virtual cfs::Result<> attr_get(Attr &out) noexcept = 0;
-	/// Sets those of kAttrSettable that attr.valid names; err::INVAL for others. A change of
-	/// the owner moves the quota usage along: err::DQUOT. err::OPNOTSUPP: flags or project ids
-	/// that the device cannot keep.
+	/// Sets those of kAttrSettable that attr.valid names; err::INVAL for others. Of `flags`
+	/// only the bits of wire::LUSTRE_FL_USER_MODIFIABLE and LUSTRE_LMA_FL_MASKS count, the rest
+	/// stays as it is. A change of the owner moves the quota usage along: err::DQUOT.
+	/// err::OPNOTSUPP: a project id that the device cannot keep.
 	virtual cfs::Result<> declare_attr_set(Transaction &tx, const Attr &attr) noexcept = 0;
 	virtual cfs::Result<> attr_set(Transaction &tx, const Attr &attr) noexcept = 0;
 
@@ -268,8 +270,9 @@ public:
 
 	// ---- content ----
 	//
-	// These live as long as the reference to the object. err::NOTDIR, err::ISDIR, err::INVAL
-	// when the object is something else.
+	// These live as long as the reference to the object. Of an object that does not exist yet
+	// any of them can be had, for declaring what is done after create() in the same
+	// transaction. err::NOTDIR, err::ISDIR, err::INVAL when the object is something else.
 
 	virtual cfs::Result<Directory *> directory() noexcept = 0;
 	virtual cfs::Result<Index *> index() noexcept = 0;
