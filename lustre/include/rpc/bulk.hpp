@@ -68,4 +68,18 @@ struct BulkDesc {
 	return (m - 1) << 16;
 }
 
+/// The part of a bulk's memory that is its n-th memory descriptor.
+[[nodiscard]] constexpr lnet::Buffer bulk_slice(const lnet::Buffer &b, std::size_t n) noexcept
+{
+	if (b.linear || b.pieces.empty())
+		return b;
+	std::size_t from = n * kFragmentsPerMd;
+	std::size_t count = b.pieces.size() - from;
+	count = count < kFragmentsPerMd ? count : kFragmentsPerMd;
+	lnet::Buffer s{nullptr, b.pieces.subspan(from, count), 0};
+	for (const cfs_bvec &v : s.pieces)
+		s.length += v.len;
+	return s;
+}
+
 } // namespace rpc

@@ -86,8 +86,8 @@ public:
 	[[nodiscard]] virtual wire::Transno last_committed() const noexcept = 0;
 	/// The largest pb_last_xid since it connected: the client has seen all replies up to here.
 	[[nodiscard]] virtual wire::Xid last_xid() const noexcept = 0;
-	/// What the reply to this XID still holds, taken away from it: for a resent request whose
-	/// new reply is to hold it. Null when nothing is held.
+	/// One thing that the reply to this XID still holds, taken away from it: for a resent
+	/// request whose new reply is to hold it. Called until it gives null.
 	[[nodiscard]] virtual ReplyHold *steal_reply(wire::Xid xid) noexcept = 0;
 
 	// ---- calling the client ----

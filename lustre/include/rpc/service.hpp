@@ -24,6 +24,7 @@
 #pragma once
 
 #include "libcfs/containers.hpp"
+#include "libcfs/params.hpp"
 #include "rpc/export.hpp"
 
 namespace rpc
@@ -227,6 +228,9 @@ struct ServiceSpec {
 	/// Per service; 0: chosen by the number of CPUs. They grow as needed and stay.
 	u32 threads_min = 0;
 	u32 threads_max = 0;
+	/// The folder that gets one of this service's name, with its parameters (`ost.OSS`); none
+	/// when null. Stays open longer than the service.
+	cfs::ParamGroup *params = nullptr;
 	/// Looked up before the target's.
 	std::span<const Handler> handlers{};
 	void *object = nullptr;

@@ -73,6 +73,8 @@ public:
 	[[nodiscard]] virtual bool in_recovery(Export &) noexcept { return false; }
 	/// A request that came while recovering(). Not for connects. Must not wait.
 	[[nodiscard]] virtual Filter filter(ServerRequest &) noexcept { return Filter::process; }
+	/// Target::stop() was called: refuse() every request that filter() took.
+	virtual void on_stop() noexcept {}
 	/// Seconds more that a client in recovery is given by an early reply (min(at_extra,
 	/// recovery time / 4)); 0: as always.
 	[[nodiscard]] virtual u32 recovery_extension() noexcept { return 0; }

@@ -1,0 +1,884 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The state machine of an import: connecting, fail-over, replay, eviction, closing (spec 02 7.8,
+// 8.6; Documentation/recovery.md). step() looks at what is, does one thing, and looks again.
+
+#include <algorithm>
+
+#include "lustre/rpc/import_impl.hpp"
+#include "rpc/format/ops_common.hpp"
+
+namespace rpc
+{
+
+using namespace cfs::err;
+
+namespace
+{
+
+constexpr u32 kConnectLimitMin = 5, kConnectLimitStep = 5, kConnectLimitMax = 50; // seconds
+constexpr u32 kPauseMax = 30;		   // seconds between rounds of connects
+constexpr u32 kShortPing = 7;		   // seconds, while something is not committed
+constexpr std::size_t kConnectReply = 320; // room for connect_data, as stock reserves
+
+/// Fractions of a second, so that a thousand clients do not come back in step.
+cfs::Duration jitter(u32 seconds) noexcept
+{
+	u32 r = 0;
+	cfs_random_bytes(&r, sizeof(r));
+	u64 span = u64{seconds} * 250 + 1; // up to a quarter more, in ms
+	return cfs::Duration::seconds(seconds) +
+	       cfs::Duration::millis(static_cast<std::int64_t>(r % span));
+}
+
+} // namespace
+
+void ImportImpl::set_state(ImportState s) noexcept
+{
+	ImportState was = state_.load(std::memory_order_relaxed);
+	if (was == s)
+		return;
+	state_.store(s, std::memory_order_release);
+	history_[history_next_] = {cfs::real_seconds(), s};
+	history_next_ = (history_next_ + 1) % kHistory;
+	CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: {} -> {}", static_cast<const char *>(device_),
+	       name_of(was), name_of(s));
+	waitq_.wake_all();
+}
+
+void ImportImpl::kick() noexcept
+{
+	get();
+	if (!work_.queue(core_.recovery()))
+		put();
+}
+
+void ImportImpl::step() noexcept
+{
+	auto self = cfs::RefPtr<ImportImpl>::adopt(this); // what kick() took
+	for (;;) {
+		Act a = next_act();
+		if (a == Act::nothing)
+			return;
+		act(a);
+	}
+}
+
+void ImportImpl::act(Act a) noexcept
+{
+	switch (a) {
+	case Act::nothing:
+		return;
+	case Act::tell_lost:
+		return tell_lost();
+	case Act::tell_full:
+		if (user_)
+			user_->on_full(*this);
+		return;
+	case Act::connect:
+		return do_connect();
+	case Act::connected:
+		return do_connected();
+	case Act::evict:
+		return do_evict();
+	case Act::replay:
+		return do_replay();
+	case Act::replay_locks:
+		return do_replay_locks();
+	case Act::final_ping:
+		return do_final_ping();
+	case Act::recover:
+		return do_recover();
+	case Act::close:
+		return do_close();
+	case Act::say_goodbye:
+		return do_goodbye();
+	}
+}
+
+ImportImpl::Act ImportImpl::next_act() noexcept
+{
+	cfs::SpinGuard g(lock);
+	if (closed_ || reverse_)
+		return Act::nothing;
+	if (closing_)
+		return std::exchange(goodbye_, false) ? Act::say_goodbye : Act::close;
+	if (std::exchange(lost_news_, false))
+		return Act::tell_lost;
+	switch (state()) {
+	case ImportState::disconnected:
+		return next_disconnected();
+	case ImportState::connecting:
+		return connect_done_ ? Act::connected : Act::nothing;
+	case ImportState::evicted:
+		return Act::evict;
+	case ImportState::replay:
+		return replay_req_ && !replay_again_ ? Act::nothing : Act::replay;
+	case ImportState::replay_locks:
+		return next_replay_locks();
+	case ImportState::replay_wait:
+		if (final_ok_)
+			return Act::recover;
+		return final_ping_ ? Act::nothing : Act::final_ping;
+	case ImportState::recover:
+		return Act::recover;
+	case ImportState::full:
+		return std::exchange(full_news_, false) ? Act::tell_full : Act::nothing;
+	default:
+		return Act::nothing;
+	}
+}
+
+ImportImpl::Act ImportImpl::next_disconnected() noexcept
+{
+	if (!active_on_ || !started_ || connect_req_)
+		return Act::nothing;
+	if (cfs::Instant::now() < next_attempt_) {
+		core_.timers().arm(connect_timer_, next_attempt_);
+		return Act::nothing;
+	}
+	return Act::connect;
+}
+
+ImportImpl::Act ImportImpl::next_replay_locks() noexcept
+{
+	if (!locks_sent_) {
+		locks_sent_ = locks_telling_ = true;
+		return Act::replay_locks;
+	}
+	if (locks_telling_ || locks_pending_ > 0)
+		return Act::nothing;
+	final_ok_ = false;
+	set_state(ImportState::replay_wait);
+	return Act::final_ping;
+}
+
+// ---- connecting ----
+
+cfs::Result<> ImportImpl::start() noexcept
+{
+	{
+		cfs::SpinGuard g(lock);
+		if (started_)
+			return cfs::fail(ALREADY);
+		if (closing_ || closed_)
+			return cfs::fail(SHUTDOWN);
+		started_ = true;
+		set_state(ImportState::disconnected);
+	}
+	kick();
+	return {};
+}
+
+void ImportImpl::connection_lost(u32 cnt, const char *why) noexcept
+{
+	{
+		cfs::SpinGuard g(lock);
+		if (reverse_ || cnt != conn_cnt_ || closed_)
+			return;
+		switch (state()) {
+		case ImportState::full:
+		case ImportState::recover:
+			resume_ = ImportState::full;
+			break;
+		case ImportState::replay:
+		case ImportState::replay_locks:
+		case ImportState::replay_wait:
+			resume_ = state();
+			break;
+		default:
+			return;
+		}
+		lost_news_ = true;
+		rounds_ = tried_ = 0;
+		connect_limit_ = kConnectLimitMin;
+		next_attempt_ = cfs::Instant::now();
+		set_state(ImportState::disconnected);
+	}
+	CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: connection lost: {}", static_cast<const char *>(device_),
+	       why);
+	kick();
+}
+
+void ImportImpl::tell_lost() noexcept
+{
+	bool first = false;
+	lnet::Nid nid;
+	{
+		cfs::SpinGuard g(lock);
+		first = !std::exchange(told_lost_, true);
+		nid = peer_;
+	}
+	bool mgc = spec_.part == wire::SecPart::LUSTRE_SP_MGC;
+	if (first && mgc)
+		LCONSOLE_ERROR(CFS_S_RPC,
+			       "{}: Connection to {} (at {}) was lost; in progress operations "
+			       "using this service will fail",
+			       static_cast<const char *>(device_),
+			       static_cast<const char *>(shown_), nid);
+	else if (first)
+		LCONSOLE_WARN(CFS_S_RPC,
+			      "{}: Connection to {} (at {}) was lost; in progress operations "
+			      "using this service will wait for recovery to complete",
+			      static_cast<const char *>(device_), static_cast<const char *>(shown_),
+			      nid);
+	if (user_)
+		user_->on_disconnected(*this);
+}
+
+cfs::Result<cfs::RefPtr<Req>> ImportImpl::own_request(const FormatInfo &info,
+						      Req::Kind kind) noexcept
+{
+	RequestLengths<op::ObdPing> n;
+	FormatInfo i = op::ObdPing::info;
+	i.name = info.name;
+	i.opcode = info.opcode;
+	auto r = TRY(Req::make(*this, i, n.total(), n.total()));
+	auto w = TRY(RequestWriter<op::ObdPing>::create(r->room(), n));
+	w.body().opc = info.opcode;
+	r->kind = kind;
+	r->options.no_resend = r->options.no_delay = true;
+	return r;
+}
+
+void ImportImpl::do_connect() noexcept
+{
+	lnet::Nid nid;
+	if (!pick_peer(nid)) {
+		cfs::SpinGuard g(lock);
+		rounds_++;
+		next_attempt_ =
+			cfs::after(jitter(std::min(1u << std::min(rounds_, 5u), kPauseMax)));
+		return;
+	}
+	wire::ObdConnectData wanted = spec_.wanted;
+	if (user_)
+		user_->on_connecting(*this, wanted);
+	RequestLengths<op::OstConnect> n;
+	n.text<fld::TgtUuid>(target_.view());
+	n.text<fld::CluUuid>(client_uuid_.view());
+	ReplyLengths<op::OstConnect> reply;
+	reply.bytes<fld::ConnectData>(kConnectReply);
+	FormatInfo info = op::OstConnect::info;
+	info.opcode = spec_.connect_op;
+	info.name = "CONNECT";
+	auto made = Req::make(*this, info, n.total(), reply.total());
+	auto w = made ? RequestWriter<op::OstConnect>::create((*made)->room(), n)
+		      : cfs::Result<RequestWriter<op::OstConnect>>(cfs::fail(made.error()));
+	if (!w || !w->put<fld::TgtUuid>(target_.view()) ||
+	    !w->put<fld::CluUuid>(client_uuid_.view())) {
+		cfs::SpinGuard g(lock);
+		next_attempt_ = cfs::after(cfs::Duration::seconds(1));
+		return;
+	}
+	Req &r = **made;
+	r.kind = Req::Kind::connect;
+	r.options.no_resend = r.options.no_delay = true;
+	w->body().opc = spec_.connect_op;
+	w->get<fld::Conn>() = wire::ExportHandle{cookie};
+	u32 op_flags = 0;
+	{
+		cfs::SpinGuard g(lock);
+		if (closing_ || state() != ImportState::disconnected)
+			return;
+		peer_ = nid;
+		initial_ = handle_ == 0;
+		if (initial_)
+			op_flags |= wire::MSG_CONNECT_INITIAL;
+		u64 first = ~u64{0};
+		for (TransnoSet *s : {&replay_, &opens_})
+			if (!s->empty())
+				first = std::min(first, static_cast<u64>(s->begin()->transno_));
+		if (first != ~u64{0}) {
+			op_flags |= wire::MSG_CONNECT_TRANSNO;
+			wanted.transno = wire::Transno{first};
+		}
+		conn_cnt_++;
+		attempts_++;
+		connect_done_ = false;
+		connect_req_ = *made;
+		set_state(ImportState::connecting);
+	}
+	w->get<fld::ConnectData>() = wanted;
+	w->body().op_flags = op_flags;
+	r.send(own_);
+}
+
+void ImportImpl::own_done(Req &r, cfs::Result<i32> res) noexcept
+{
+	bool lost = false;
+	u32 cnt = 0;
+	{
+		cfs::SpinGuard g(lock);
+		switch (r.kind) {
+		case Req::Kind::connect:
+			connect_done_ = true;
+			connect_result_ = res;
+			break;
+		case Req::Kind::ping:
+			pinging_ = false;
+			break;
+		case Req::Kind::final_ping:
+			if (final_ping_.get() != &r)
+				break;
+			final_ping_.reset();
+			final_ok_ = res.has_value();
+			lost = !final_ok_;
+			cnt = r.conn_cnt;
+			break;
+		default:
+			break;
+		}
+	}
+	if (r.kind == Req::Kind::ping)
+		return;
+	if (lost)
+		connection_lost(cnt, "the end of recovery was not confirmed");
+	kick();
+}
+
+void ImportImpl::connect_failed(cfs::Errno why) noexcept
+{
+	set_state(ImportState::disconnected);
+	u32 pause = 0;
+	if (why == BUSY || why == AGAIN || why == ALREADY) {
+		pause = std::min(2 + rounds_, kPauseMax);
+		rounds_++;
+	} else {
+		candidate_++;
+		tried_++;
+		connect_limit_ = std::min(connect_limit_ + kConnectLimitStep, kConnectLimitMax);
+		// A whole round in vain, or the only one: wait a little longer each time.
+		lock.unlock();
+		auto nids = cfs::Array<lnet::Nid>::make(kSubsys, 64);
+		std::size_t n = nids ? list_peers(*nids) : 1;
+		lock.lock();
+		if (tried_ >= n) {
+			tried_ = 0;
+			rounds_++;
+			pause = std::min(1u << std::min(rounds_, 5u), kPauseMax);
+		}
+	}
+	next_attempt_ = cfs::after(pause ? jitter(pause) : cfs::Duration{});
+}
+
+void ImportImpl::fatal(cfs::Errno why) noexcept
+{
+	closing_ = true;
+	close_why_ = why;
+}
+
+cfs::Result<> ImportImpl::check_grant(const wire::ObdConnectData &g) const noexcept
+{
+	const wire::ObdConnectData &w = spec_.wanted;
+	u64 flags = g.connect_flags, flags2 = g.connect_flags2;
+	if (!(flags & wire::OBD_CONNECT_FLAGS2))
+		flags2 = 0;
+	bool more = (flags & ~u64{w.connect_flags}) || (flags2 & ~u64{w.connect_flags2});
+	if (!more && (flags & spec_.required) == spec_.required)
+		return {};
+	LCONSOLE_ERROR(CFS_S_RPC,
+		       "{}: {} granted flags {:#x}/{:#x}, asked for {:#x}/{:#x}, needed {:#x}; the "
+		       "connection cannot be used: check the versions of both sides",
+		       static_cast<const char *>(device_), static_cast<const char *>(shown_), flags,
+		       flags2, u64{w.connect_flags}, u64{w.connect_flags2}, spec_.required);
+	return cfs::fail(PROTO);
+}
+
+void ImportImpl::take_grant(const wire::ObdConnectData &g, u32 op_flags, u64 handle) noexcept
+{
+	granted_ = g;
+	u64 flags = g.connect_flags;
+	flags_.store(flags, std::memory_order_relaxed);
+	flags2_.store(flags & wire::OBD_CONNECT_FLAGS2 ? u64{g.connect_flags2} : 0,
+		      std::memory_order_relaxed);
+	msg_flags_ = wire::MSGHDR_CKSUM_INCOMPAT18;
+	if (flags & wire::OBD_CONNECT_AT)
+		msg_flags_ |= wire::MSGHDR_AT_SUPPORT;
+	if (initial_)
+		replayable_.store((op_flags & wire::MSG_CONNECT_REPLAYABLE) != 0,
+				  std::memory_order_relaxed);
+	handle_ = handle;
+	rounds_ = tried_ = 0;
+	connect_limit_ = kConnectLimitMin;
+}
+
+/// Spec 02 7.8, the table of rule 2.
+ImportState ImportImpl::state_after_connect(u32 op_flags, u64 handle) noexcept
+{
+	bool recovering = op_flags & wire::MSG_CONNECT_RECOVERING;
+	bool again = op_flags & wire::MSG_CONNECT_RECONNECT;
+	if (initial_)
+		return recovering ? ImportState::replay_locks : ImportState::recover;
+	if (again) {
+		if (recovering)
+			return resume_ == ImportState::full ? ImportState::replay : resume_;
+		return handle == handle_ ? ImportState::recover : ImportState::evicted;
+	}
+	if (spec_.lightweight)
+		return ImportState::recover;
+	if (recovering && connected_once_) {
+		resume_ = ImportState::full; // the server is a new one: from the beginning
+		return ImportState::replay;
+	}
+	return had_state_ || !replay_.empty() || !opens_.empty() ? ImportState::evicted
+								 : ImportState::recover;
+}
+
+void ImportImpl::do_connected() noexcept
+{
+	cfs::RefPtr<Req> r;
+	cfs::Result<i32> res = 0;
+	bool first = false;
+	{
+		cfs::SpinGuard g(lock);
+		r = std::move(connect_req_);
+		connect_done_ = false;
+		res = connect_result_;
+		first = !connected_once_;
+	}
+	auto reply = res ? reply_of<op::OstConnect>(*r)
+			 : cfs::Result<ReplyView<op::OstConnect>>(cfs::fail(res.error()));
+	cfs::Errno why = reply ? cfs::Errno{} : reply.error();
+	if (reply && reply->body().handle == wire::ExportHandle{})
+		why = NOTCONN;
+	bool fatal_error = false;
+	if (why == cfs::Errno{}) {
+		const wire::ObdConnectData &g = reply->get<fld::ConnectData>();
+		if (auto ok = check_grant(g); !ok) {
+			why = ok.error();
+		} else if (user_) {
+			auto taken = user_->on_connected(*this, g, first);
+			why = taken ? cfs::Errno{} : taken.error();
+		}
+		fatal_error = why == PROTO;
+	}
+	if (why == ACCES || why == ROFS)
+		fatal_error = !spec_.lightweight;
+	cfs::SpinGuard g(lock);
+	if (state() != ImportState::connecting)
+		return;
+	if (why != cfs::Errno{}) {
+		CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: connect to {} failed: {}",
+		       static_cast<const char *>(device_), peer_, why);
+		connect_failed(why);
+		if (fatal_error)
+			fatal(why);
+		return;
+	}
+	u32 op_flags = reply->body().op_flags;
+	u64 handle = static_cast<u64>(wire::ExportHandle{reply->body().handle});
+	ImportState next = state_after_connect(op_flags, handle);
+	take_grant(reply->get<fld::ConnectData>(), op_flags, handle);
+	connected_once_ = true;
+	if (next == ImportState::replay && resume_ != ImportState::replay) {
+		replay_pos_ = {};
+		replaying_opens_ = true;
+		locks_sent_ = false;
+		replay_req_.reset();
+		replay_again_ = false;
+	}
+	if (next == ImportState::replay && replay_req_)
+		replay_again_ = true;
+	if (next == ImportState::replay_locks && resume_ != ImportState::replay_locks)
+		locks_sent_ = false;
+	final_ping_.reset();
+	final_ok_ = false;
+	resume_ = ImportState::full;
+	set_state(next);
+}
+
+// ---- eviction ----
+
+void ImportImpl::do_evict() noexcept
+{
+	lnet::Nid nid;
+	{
+		cfs::SpinGuard g(lock);
+		generation_.fetch_add(1, std::memory_order_relaxed);
+		committed_.store(0, std::memory_order_relaxed);
+		had_state_ = vbr_failed_ = uncommitted_ = false;
+		evictions_++;
+		nid = peer_;
+	}
+	if (spec_.part == wire::SecPart::LUSTRE_SP_MGC)
+		LCONSOLE_ERROR(CFS_S_RPC, "Evicted from MGS (at {}) after server handle changed",
+			       nid);
+	else
+		LCONSOLE_ERROR(CFS_S_RPC,
+			       "{}: This client was evicted by {}; in progress operations using "
+			       "this service will fail.",
+			       static_cast<const char *>(device_),
+			       static_cast<const char *>(shown_));
+	fail_all(IO, false);
+	drop_replay_lists();
+	if (user_)
+		user_->on_evicted(*this);
+	cfs::SpinGuard g(lock);
+	if (state() == ImportState::evicted)
+		set_state(ImportState::recover);
+}
+
+// ---- replay ----
+
+Req *ImportImpl::next_to_replay() noexcept
+{
+	for (;;) {
+		TransnoSet &s = replaying_opens_ ? opens_ : replay_;
+		auto it = s.upper_bound(replay_pos_, Req::ByTransno{});
+		if (it != s.end())
+			return &*it;
+		if (!replaying_opens_)
+			return nullptr;
+		replaying_opens_ = false;
+		replay_pos_ = {};
+	}
+}
+
+void ImportImpl::do_replay() noexcept
+{
+	cfs::RefPtr<Req> r;
+	{
+		cfs::SpinGuard g(lock);
+		if (state() != ImportState::replay)
+			return;
+		if (std::exchange(replay_again_, false)) {
+			r = replay_req_;
+			if (r && r->phase != Req::Phase::complete)
+				return; // comes back by itself
+		}
+		if (!r || !(r->in_replay_ || r->in_committed_)) {
+			Req *next = next_to_replay();
+			replay_req_ = next ? cfs::RefPtr<Req>::share(next) : cfs::RefPtr<Req>{};
+			r = replay_req_;
+		}
+		if (!r) {
+			locks_sent_ = false;
+			set_state(ImportState::replay_locks);
+			return;
+		}
+	}
+	r->replay();
+}
+
+void ImportImpl::replay_done(Req &r, cfs::Result<i32> result,
+			     const wire::PtlrpcBodyV2 *body) noexcept
+{
+	bool answered = body != nullptr;
+	cfs::Errno why = result ? cfs::Errno{} : result.error();
+	bool lost = !answered || why == NOTCONN || why == NODEV;
+	u32 cnt = 0;
+	{
+		cfs::SpinGuard g(lock);
+		r.replaying = false;
+		cnt = r.conn_cnt;
+		if (!lost && why == OVERFLOWED)
+			vbr_failed_ = true;
+		if (replay_req_.get() == &r) {
+			if (lost) {
+				replay_again_ = true;
+			} else {
+				replay_pos_ = Req::ByTransno::key(r);
+				replay_req_.reset();
+			}
+		}
+	}
+	if (!lost) {
+		if (why != cfs::Errno{})
+			CWARN(CFS_S_RPC, "{}: replay of {} x{} transno {} was answered {}",
+			      static_cast<const char *>(device_), r.info().name, r.xid_,
+			      static_cast<u64>(r.transno_), why);
+		if (r.user_)
+			r.user_->on_replayed(r, result);
+	} else {
+		connection_lost(cnt, "a replay was not answered");
+	}
+	kick();
+}
+
+void ImportImpl::do_replay_locks() noexcept
+{
+	fail_lock_replays();
+	if (user_)
+		user_->replay_locks(*this);
+	// Requests that may go during recovery.
+	wake_delayed();
+	cfs::SpinGuard g(lock);
+	locks_telling_ = false;
+}
+
+/// Lock replays of an earlier recovery that ended in between: the user sends all of them anew.
+void ImportImpl::fail_lock_replays() noexcept
+{
+	for (;;) {
+		cfs::RefPtr<Req> old;
+		{
+			cfs::SpinGuard g(lock);
+			for (Req &r : delayed_)
+				if (r.options.lock_replay) {
+					old = cfs::RefPtr<Req>::share(&r);
+					break;
+				}
+		}
+		if (!old)
+			return;
+		old->interrupt();
+	}
+}
+
+void ImportImpl::lock_replay_done() noexcept
+{
+	CFS_ASSERT(locks_pending_ > 0);
+	if (--locks_pending_ == 0)
+		kick();
+}
+
+void ImportImpl::do_final_ping() noexcept
+{
+	auto made = own_request(op::ObdPing::info, Req::Kind::final_ping);
+	if (!made) {
+		cfs::SpinGuard g(lock);
+		core_.timers().arm(connect_timer_, cfs::after(cfs::Duration::seconds(1)));
+		return;
+	}
+	Req &r = **made;
+	{
+		cfs::SpinGuard g(lock);
+		if (state() != ImportState::replay_wait)
+			return;
+		final_ping_ = *made;
+	}
+	r.send(own_);
+}
+
+void ImportImpl::do_recover() noexcept
+{
+	bool evicted = false;
+	lnet::Nid nid;
+	bool was_lost = false;
+	{
+		cfs::SpinGuard g(lock);
+		if (state() != ImportState::recover && state() != ImportState::replay_wait)
+			return;
+		evicted = vbr_failed_;
+		final_ok_ = false;
+		set_state(evicted ? ImportState::evicted : ImportState::recover);
+		nid = peer_;
+	}
+	if (evicted)
+		return;
+	resend_old();
+	{
+		cfs::SpinGuard g(lock);
+		if (state() != ImportState::recover)
+			return;
+		was_lost = std::exchange(told_lost_, false);
+		full_news_ = true;
+		set_state(ImportState::full);
+	}
+	if (was_lost)
+		LCONSOLE_WARN(CFS_S_RPC, "{}: Connection restored to {} (at {})",
+			      static_cast<const char *>(device_), static_cast<const char *>(shown_),
+			      nid);
+	wake_delayed();
+	arm_ping();
+}
+
+// ---- pings ----
+
+void ImportImpl::arm_ping() noexcept
+{
+	if (spec_.no_ping || has_flag(wire::OBD_CONNECT_PINGLESS))
+		return;
+	cfs::SpinGuard g(lock);
+	if (closed_ || closing_ || state() != ImportState::full)
+		return;
+	u32 interval = core_.tunables().ping_interval();
+	if (uncommitted_)
+		interval = std::min(interval, kShortPing);
+	core_.timers().arm_by(ping_timer_, cfs::after(cfs::Duration::seconds(interval)));
+}
+
+void ImportImpl::ping_due() noexcept
+{
+	bool ping = false;
+	{
+		cfs::SpinGuard g(lock);
+		u32 interval = core_.tunables().ping_interval();
+		if (uncommitted_)
+			interval = std::min(interval, kShortPing);
+		cfs::Instant due = last_sent_ + cfs::Duration::seconds(interval);
+		if (closed_ || closing_ || state() != ImportState::full)
+			return; // armed again when it is full
+		if (cfs::Instant::now() < due) {
+			core_.timers().arm_by(ping_timer_, due);
+			return;
+		}
+		ping = !pinging_;
+		pinging_ = true;
+	}
+	if (ping) {
+		auto r = own_request(op::ObdPing::info, Req::Kind::ping);
+		if (r) {
+			(*r)->send(own_);
+		} else {
+			cfs::SpinGuard g(lock);
+			pinging_ = false;
+		}
+	}
+	arm_ping();
+}
+
+void ImportImpl::ask_for_commit(wire::Transno upto) noexcept
+{
+	if (static_cast<u64>(upto) <= committed_.load(std::memory_order_relaxed))
+		return;
+	{
+		cfs::SpinGuard g(lock);
+		if (pinging_ || state() != ImportState::full)
+			return;
+		pinging_ = true;
+	}
+	auto r = own_request(op::ObdPing::info, Req::Kind::ping);
+	if (r) {
+		(*r)->send(own_);
+		return;
+	}
+	cfs::SpinGuard g(lock);
+	pinging_ = false;
+}
+
+// ---- waiting, closing ----
+
+cfs::Result<> ImportImpl::wait_full(cfs::WaitMode mode, cfs::Instant deadline) noexcept
+{
+	cfs::SpinGuard g(lock);
+	auto settled = [this]() CFS_NO_TSA { return state() == ImportState::full || closed_; };
+	TRY(waitq_.wait(lock, mode, deadline, settled));
+	if (closed_)
+		return cfs::fail(close_why_ == cfs::Errno{} ? SHUTDOWN : close_why_);
+	return {};
+}
+
+void ImportImpl::reconnect_now(const lnet::Nid &nid, u32 instance) noexcept
+{
+	u32 cnt = 0;
+	bool wake = false;
+	{
+		cfs::SpinGuard g(lock);
+		if (closed_ || closing_ || reverse_)
+			return;
+		if (instance && instance == granted_.instance && state() == ImportState::full)
+			return;
+		announced_ = nid;
+		cnt = conn_cnt_;
+		rounds_ = tried_ = 0;
+		next_attempt_ = cfs::Instant::now();
+		wake = state() == ImportState::disconnected;
+	}
+	if (wake)
+		kick();
+	else
+		connection_lost(cnt, "the target runs elsewhere, says the MGS");
+}
+
+void ImportImpl::set_active(bool active) noexcept
+{
+	{
+		cfs::SpinGuard g(lock);
+		if (active_on_ == active || closed_ || reverse_)
+			return;
+		active_on_ = active;
+		if (active) {
+			next_attempt_ = cfs::Instant::now();
+		} else {
+			generation_.fetch_add(1, std::memory_order_relaxed);
+			if (state() != ImportState::fresh && !connect_req_)
+				set_state(ImportState::disconnected);
+		}
+	}
+	LCONSOLE_WARN(CFS_S_RPC, "setting import {} {} by administrator request", target_.view(),
+		      active ? "ACTIVE" : "INACTIVE");
+	if (!active) {
+		fail_all(IO, false);
+		drop_replay_lists();
+	}
+	kick();
+}
+
+cfs::Result<> ImportImpl::disconnect(cfs::WaitMode mode, cfs::Instant deadline) noexcept
+{
+	{
+		cfs::SpinGuard g(lock);
+		if (!closing_ && !closed_) {
+			closing_ = true;
+			goodbye_ = state() == ImportState::full;
+			goodbye_until_ = deadline;
+		}
+	}
+	(void)mode; // the good-bye's request is bounded by the deadline, the rest does not wait
+	kick();
+	cfs::SpinGuard g(lock);
+	auto closed = [this]() CFS_NO_TSA { return closed_; };
+	(void)waitq_.wait(lock, cfs::WaitMode::idle, cfs::Instant::never(), closed);
+	return goodbye_result_;
+}
+
+void ImportImpl::do_goodbye() noexcept
+{
+	fail_all(SHUTDOWN, true);
+	FormatInfo info = op::OstDisconnect::info;
+	info.opcode = spec_.disconnect_op;
+	info.name = "DISCONNECT";
+	auto made = own_request(info, Req::Kind::disconnect);
+	cfs::Result<> result{};
+	if (made) {
+		cfs::Duration left{};
+		{
+			cfs::SpinGuard g(lock);
+			left = goodbye_until_.is_never() ? cfs::Duration::seconds(100)
+							 : goodbye_until_ - cfs::Instant::now();
+		}
+		std::int64_t s = std::clamp<std::int64_t>(left.s(), 1, 100);
+		u32 usual = timeout_of(portal_estimate(spec_.request_portal).get(core_.tunables()));
+		(*made)->options.timeout = std::min(static_cast<u32>(s), usual);
+		auto r = (*made)->send_wait(cfs::WaitMode::idle, nullptr);
+		if (!r && r.error() != NOTCONN)
+			result = cfs::fail(r.error());
+	} else {
+		result = cfs::fail(made.error());
+	}
+	cfs::SpinGuard g(lock);
+	goodbye_result_ = result;
+}
+
+void ImportImpl::do_close() noexcept
+{
+	cfs::Errno why{};
+	{
+		cfs::SpinGuard g(lock);
+		why = close_why_;
+	}
+	fail_all(why == cfs::Errno{} ? IO : why, true);
+	drop_replay_lists();
+	(void)core_.timers().cancel(connect_timer_);
+	(void)core_.timers().cancel(ping_timer_);
+	core_.forget_import(*this);
+	{
+		// Replies that are being handled still speak to the user.
+		cfs::SpinGuard g(lock);
+		auto none = [this]() CFS_NO_TSA { return active_.empty(); };
+		(void)waitq_.wait(lock, cfs::WaitMode::idle, cfs::Instant::never(), none);
+	}
+	if (user_)
+		user_->on_closed(*this, why);
+	cfs::SpinGuard g(lock);
+	connect_req_.reset();
+	replay_req_.reset();
+	final_ping_.reset();
+	closed_ = true;
+	set_state(ImportState::closed);
+	waitq_.wake_all();
+}
+
+} // namespace rpc
