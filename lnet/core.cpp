@@ -39,7 +39,7 @@ cfs::Result<> Core::init() noexcept
 	TRY(peers_.init());
 	portals_ = TRY(cfs::Array<cfs::UniquePtr<Portal>>::make(kSubsys, wire::LNET_MAX_PORTALS));
 	for (std::uint32_t i = 0; i < portals_.size(); i++)
-		portals_[i] = TRY(cfs::try_make<Portal>(i));
+		portals_[i] = TRY(cfs::try_make<Portal>());
 	TRY(set_lazy(wire::LNET_RESERVED_PORTAL, true));
 	TRY(add_ni(loopback_, make_net(LndType::lo, 0), {}));
 	return {};
@@ -52,11 +52,7 @@ void Core::destroy() noexcept
 	for (auto &p : portals_)
 		if (p)
 			p->set_lazy(false, held);
-	while (!held.empty()) {
-		auto &m = static_cast<Msg &>(held.front());
-		held.pop_front();
-		drop_msg(m, "LNet is stopping");
-	}
+	drop_held(held, "LNet is stopping");
 	{
 		cfs::MutexGuard g(config_lock_);
 		if (ping_target_)
@@ -70,6 +66,7 @@ void Core::destroy() noexcept
 	while (!idle_.wait(cfs::WaitMode::idle, cfs::after(kIdleWarning), idle))
 		CWARN(kSubsys, "still {} messages in flight while LNet stops; waiting",
 		      msgs_live_.load(std::memory_order_relaxed));
+	cfs_rcu_synchronize(); // whoever freed the last one has left free_msg()
 	peers_.clear();
 	if (msg_cache_)
 		cfs_cache_destroy(msg_cache_);
@@ -99,6 +96,7 @@ void Core::free_msg(Msg &m) noexcept
 {
 	m.~Msg();
 	cfs_cache_free(msg_cache_, &m);
+	cfs::RcuGuard rcu; // destroy() waits for those who are here
 	if (msgs_live_.fetch_sub(1, std::memory_order_acq_rel) == 1 &&
 	    stopping_.load(std::memory_order_acquire))
 		idle_.wake_all();
@@ -162,12 +160,17 @@ cfs::Result<> Core::set_lazy(std::uint32_t portal, bool lazy) noexcept
 		return cfs::fail(INVAL);
 	HeldList dropped;
 	portals_[portal]->set_lazy(lazy, dropped);
-	while (!dropped.empty()) {
-		auto &m = static_cast<Msg &>(dropped.front());
-		dropped.pop_front();
-		drop_msg(m, "portal closed");
-	}
+	drop_held(dropped, "portal closed");
 	return {};
+}
+
+void Core::drop_held(HeldList &list, const char *why) noexcept
+{
+	while (!list.empty()) {
+		auto &m = static_cast<Msg &>(list.front());
+		list.pop_front();
+		drop_msg(m, why);
+	}
 }
 
 // ---- interfaces ----
@@ -187,7 +190,7 @@ cfs::Result<Nid> Core::add_ni(Lnd &lnd, Net net, std::string_view if_name) noexc
 {
 	auto ni = TRY(cfs::try_make_ref<Ni>(*this, net));
 	TRY(ni->start(lnd, node_, if_name));
-	auto stop = cfs::ScopeExit([&] { ni->stop(); });
+	auto stop = cfs::ScopeExit([&] { stop_ni(*ni); });
 	cfs::MutexGuard g(config_lock_);
 	if (ni_by_nid(ni->nid()))
 		return cfs::fail(EXIST);
@@ -234,20 +237,24 @@ void Core::take_down(Ni &ni) noexcept
 		slot->store(nullptr, std::memory_order_release);
 	}
 	cfs_rcu_synchronize();
-	// What a lazy portal holds is still with the driver. What waits for a credit follows by
-	// itself: the driver gives back what it has, and fails at once whatever then comes.
+	stop_ni(ni);
+	ni.put();
+}
+
+void Core::stop_ni(Ni &ni) noexcept
+{
+	// What a lazy portal holds is still with the driver, which waits for it. What waits for a
+	// credit follows by itself: the driver gives back what it has, and fails at once whatever
+	// then comes.
+	ni.closing.store(true, std::memory_order_relaxed);
 	HeldList held;
 	for (auto &p : portals_)
-		p->take_held_if(held, [&](HeldMessage &h) {
-			return static_cast<Msg &>(h).ni.get() == &ni;
-		});
-	while (!held.empty()) {
-		auto &m = static_cast<Msg &>(held.front());
-		held.pop_front();
-		drop_msg(m, "interface goes down");
-	}
+		if (p)
+			p->take_held_if(held, [&](HeldMessage &h) {
+				return static_cast<Msg &>(h).ni.get() == &ni;
+			});
+	drop_held(held, "interface goes down");
 	ni.stop();
-	ni.put();
 }
 
 cfs::Result<> Core::rebuild_ping_target() noexcept
@@ -296,7 +303,7 @@ cfs::Result<> Core::add_peer(std::span<const Nid> nids) noexcept
 	for (const Nid &nid : nids) {
 		if (nid.is_lo())
 			continue;
-		TRY(peers_.get(nid, static_cast<int>(NiTunables{}.peer_credits)));
+		TRY(peers_.get(nid, credits_for(nid)));
 	}
 	return {};
 }
@@ -424,6 +431,13 @@ cfs::Result<PingInfo> Core::ping(const ProcessId &target, const Nid &source,
 
 void Core::expire_queues(cfs::Instant now) noexcept
 {
+	HeldList lost;
+	for (auto &p : portals_)
+		p->take_held_if(lost, [](HeldMessage &h) {
+			auto &m = static_cast<Msg &>(h);
+			return m.ni->driver().rx_lost(m.rx);
+		});
+	drop_held(lost, "its connection is gone");
 	cfs::List<CreditWaiter, &CreditWaiter::credit_hook> late;
 	auto is_late = [&](CreditWaiter &w) { return static_cast<Msg &>(w).tx.deadline <= now; };
 	auto keep = [&](CreditWaiter &w) { late.push_back(w); };

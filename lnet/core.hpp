@@ -33,6 +33,9 @@ class Core final : public Network
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
 	static constexpr std::size_t kNisMax = 64;
+	/// Messages that may wait for credits of one peer; while there are more, its requests are
+	/// dropped: who asks without reading the answers must not fill our memory.
+	static constexpr int kQueuedPerPeerMax = 4096;
 
 	/// LNet of a node, configured with 0@lo only. cookie: differs from that of every earlier
 	/// life (wall clock in ns). Sleeps.
@@ -116,11 +119,14 @@ private:
 	[[nodiscard]] cfs::Result<> init() noexcept;
 	[[nodiscard]] cfs::UniquePtr<Msg> new_msg() noexcept;
 	[[nodiscard]] cfs::Result<MdHandle> add_md(const MdSpec &spec, const MatchSpec *m) noexcept;
-	[[nodiscard]] cfs::Result<> start_op(Msg::Role role, const Nid &self, MdHandle md,
-					     const ProcessId &target,
+	[[nodiscard]] cfs::Result<> start_op(Msg::Role role, Answer expected, const Nid &self,
+					     MdHandle md, const ProcessId &target,
 					     const wire::MsgBody &body) noexcept;
 
 	void take_down(Ni &ni) noexcept;
+	void stop_ni(Ni &ni) noexcept;
+	void drop_held(HeldList &list, const char *why) noexcept;
+	[[nodiscard]] int credits_for(const Nid &hop) noexcept;
 
 	// sending
 	void send(Msg &m) noexcept;

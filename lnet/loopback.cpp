@@ -2,7 +2,8 @@
 //
 // The loopback driver (spec 01 section 14): a message sent is at once a message received by the
 // same node. Its sender's TxMessage is the RxHandle; it is given back when the payload has been
-// copied, so a message held on a lazy portal keeps its credit, as with any other driver.
+// copied. Messages take no credits here: what a lazy portal holds would keep those that its
+// receiver needs to get on.
 
 #include "lnet/buffer.hpp"
 #include "lnet/ni.hpp"

@@ -68,7 +68,7 @@ MatchVerdict Md::try_match(const MatchInfo &info, MatchResult &out) noexcept
 	return MatchVerdict::matched;
 }
 
-cfs::Result<> Md::commit() noexcept
+cfs::Result<> Md::commit(Answer expected) noexcept
 {
 	cfs::SpinGuard g(lock_);
 	if (dead_ || threshold_ == 0)
@@ -76,26 +76,22 @@ cfs::Result<> Md::commit() noexcept
 	take_threshold();
 	if (threshold_ == 0)
 		dead_ = true;
+	acks_due_ += expected == Answer::ack;
+	replies_due_ += expected == Answer::reply;
 	return {};
 }
 
-void Md::abort() noexcept
+cfs::Result<> Md::commit_answer(Answer got) noexcept
 {
-	{
-		cfs::SpinGuard g(lock_);
-		CFS_ASSERT(in_flight_ > 0);
-		in_flight_--;
-		// A commit that used up the threshold is undone with it; an unlink that came since
-		// is not, and then the last event is still owed.
-		if (spec_.threshold > 0) {
-			if (threshold_++ == 0 && !last_sent_)
-				dead_ = unlink_event_.ev.type == EventType::unlink;
-		}
-		if (!dead_ || in_flight_ > 0 || last_sent_ || !events_.empty())
-			return;
-		events_.push_back(unlink_event_);
-	}
-	deliver();
+	cfs::SpinGuard g(lock_);
+	std::uint32_t &due = got == Answer::ack ? acks_due_ : replies_due_;
+	if (due == 0 || dead_ || threshold_ == 0)
+		return cfs::fail(NOENT);
+	due--;
+	take_threshold();
+	if (threshold_ == 0)
+		dead_ = true;
+	return {};
 }
 
 void Md::finish(PendingEvent &p) noexcept
@@ -200,16 +196,6 @@ cfs::RefPtr<Md> MdTable::find(MdHandle h) noexcept
 		if (md.handle() == h)
 			return cfs::RefPtr<Md>::share(&md);
 	return nullptr;
-}
-
-bool MdTable::empty() noexcept
-{
-	for (Bucket &b : buckets_) {
-		cfs::SpinGuard g(b.lock);
-		if (!b.mds.empty())
-			return false;
-	}
-	return true;
 }
 
 } // namespace lnet

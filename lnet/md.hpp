@@ -2,11 +2,11 @@
 //
 // Memory descriptors and the delivery of their events (spec 01 sections 4.2, 4.5).
 //
-// Invariants. Every operation that was committed ends in finish() or abort(), exactly once. Events
-// of one MD are delivered one after the other; the one after which the MD will never be touched
-// again, and only that one, carries `unlinked`. Whoever finds an event to deliver while another
-// thread is delivering leaves it to that thread, so a handler may call anything, unlink() of its
-// own MD included, without recursion and without a lock held.
+// Invariants. Every operation that was committed ends in finish(), exactly once. Events of one MD
+// are delivered one after the other; the one after which the MD will never be touched again, and
+// only that one, carries `unlinked`. Whoever finds an event to deliver while another thread is
+// delivering leaves it to that thread, so a handler may call anything, unlink() of its own MD
+// included, without recursion and without a lock held.
 //
 // Locks: Md::lock_ is innermost but for the handle table's bucket locks, which are never held with
 // it.
@@ -52,6 +52,10 @@ struct MatchResult {
 
 enum class MatchVerdict : std::uint8_t { none, matched, drop };
 
+/// How the other side may answer an operation. A peer knows the handle of the memory that a PUT is
+/// sent from when it is to acknowledge it; with a REPLY to that handle it could write there.
+enum class Answer : std::uint8_t { none, ack, reply };
+
 class Md final : public cfs::RefCounted<Md>
 {
 public:
@@ -71,10 +75,11 @@ public:
 	/// Tries one message against this attached MD and commits it when it fits. The caller holds
 	/// the match list's lock, so that exhaustion and removal from the list are one step.
 	[[nodiscard]] MatchVerdict try_match(const MatchInfo &info, MatchResult &out) noexcept;
-	/// Commits one operation of a bound MD. err::NOENT when it takes no more.
-	[[nodiscard]] cfs::Result<> commit() noexcept;
-	/// Takes back a commit that led to nothing.
-	void abort() noexcept;
+	/// Commits one operation started from a bound MD, and the answer that it expects.
+	/// err::NOENT when it takes no more.
+	[[nodiscard]] cfs::Result<> commit(Answer expected) noexcept;
+	/// Commits an answer that came. err::NOENT when none of that kind is expected (any more).
+	[[nodiscard]] cfs::Result<> commit_answer(Answer got) noexcept;
 	/// An operation has ended: its event goes to the handler, now or by the thread delivering
 	/// already. Consumes the caller's hold on p; p.delivered runs even without a handler.
 	void finish(PendingEvent &p) noexcept;
@@ -103,6 +108,8 @@ private:
 	int threshold_ CFS_GUARDED_BY(lock_);
 	std::uint32_t local_offset_ CFS_GUARDED_BY(lock_) = 0;
 	std::uint32_t in_flight_ CFS_GUARDED_BY(lock_) = 0;
+	std::uint32_t acks_due_ CFS_GUARDED_BY(lock_) = 0;
+	std::uint32_t replies_due_ CFS_GUARDED_BY(lock_) = 0;
 	bool dead_ CFS_GUARDED_BY(lock_) = false;
 	bool delivering_ CFS_GUARDED_BY(lock_) = false;
 	bool last_sent_ CFS_GUARDED_BY(lock_) = false;
@@ -135,7 +142,6 @@ public:
 	/// Gives that reference back; does nothing the second time.
 	void remove(Md &md) noexcept;
 	[[nodiscard]] cfs::RefPtr<Md> find(MdHandle h) noexcept;
-	[[nodiscard]] bool empty() noexcept;
 };
 
 } // namespace lnet

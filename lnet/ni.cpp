@@ -21,8 +21,6 @@ cfs::Result<> Ni::start(Lnd &lnd, cfs::Node &node, std::string_view if_name) noe
 {
 	unsigned n = cfs_cpt_count();
 	shares_ = TRY(cfs::Array<Share>::make(kSubsys, n));
-	// Until the driver has told its tunables nothing is sent through it, but it may receive at
-	// once.
 	driver_ = TRY(lnd.startup(node, net_, if_name, *this));
 	tunables_ = driver_->tunables();
 	nid_ = driver_->nid();

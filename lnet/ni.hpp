@@ -43,6 +43,8 @@ public:
 			s.credits.cancel_if(pred, take);
 	}
 	[[nodiscard]] CreditQueue::Level level() noexcept;
+	/// Sends without a credit.
+	void submit(Msg &m) noexcept;
 
 	cfs::Result<> received(const Header &h, const Nid &from, RxHandle rx) noexcept override;
 	void recv_done(void *lnet_msg, cfs::Errno status) noexcept override;
@@ -53,6 +55,7 @@ public:
 	MessageCounts counts;
 	std::atomic<int> health{kHealthMax};
 	std::atomic<bool> fatal{false};
+	std::atomic<bool> closing{false}; ///< lazy portals hold nothing more of it
 
 private:
 	using SubmitQueue = cfs::List<Msg, &Msg::queue_hook>;
@@ -62,8 +65,6 @@ private:
 		SubmitQueue queue CFS_GUARDED_BY(lock);
 		bool busy CFS_GUARDED_BY(lock) = false;
 	};
-
-	void submit(Msg &m) noexcept;
 
 	Core &core_;
 	const Net net_;

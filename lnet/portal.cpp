@@ -61,6 +61,7 @@ cfs::Result<> Portal::attach(Md &md, HeldList &retry) noexcept
 	if (lazy_.load(std::memory_order_acquire)) {
 		cfs::SpinGuard g(hold_lock_);
 		retry.splice(retry.end(), held_);
+		held_now_ = 0;
 	}
 	return {};
 }
@@ -122,12 +123,19 @@ MatchVerdict Portal::match(const MatchInfo &info, MatchResult &out, HeldMessage 
 	if (!lazy_.load(std::memory_order_relaxed))
 		return v;
 	v = search(info, out);
-	if (v == MatchVerdict::none) {
-		held->match = info;
-		held_.push_back(*held);
-		held_total_.fetch_add(1, std::memory_order_relaxed);
-		*kept = true;
+	if (v != MatchVerdict::none)
+		return v;
+	if (held->barred && held->barred->load(std::memory_order_relaxed))
+		return v;
+	if (held_now_ >= kHeldMax) {
+		held_refused_.fetch_add(1, std::memory_order_relaxed);
+		return v;
 	}
+	held->match = info;
+	held_.push_back(*held);
+	held_now_++;
+	held_total_.fetch_add(1, std::memory_order_relaxed);
+	*kept = true;
 	return v;
 }
 
@@ -135,8 +143,10 @@ void Portal::set_lazy(bool lazy, HeldList &dropped) noexcept
 {
 	cfs::SpinGuard g(hold_lock_);
 	lazy_.store(lazy, std::memory_order_release);
-	if (!lazy)
-		dropped.splice(dropped.end(), held_);
+	if (lazy)
+		return;
+	dropped.splice(dropped.end(), held_);
+	held_now_ = 0;
 }
 
 } // namespace lnet

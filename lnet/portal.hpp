@@ -23,6 +23,9 @@ namespace lnet
 struct HeldMessage {
 	cfs::ListHook held_hook;
 	MatchInfo match;
+	/// Set when it must not be held any more (its interface goes down): read under the
+	/// portal's hold_lock_, so whoever sets it and then takes out what is held misses nothing.
+	const std::atomic<bool> *barred = nullptr;
 };
 using HeldList = cfs::List<HeldMessage, &HeldMessage::held_hook>;
 
@@ -31,7 +34,8 @@ class Portal
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
 
-	explicit Portal(std::uint32_t index) noexcept : index_(index) {}
+	/// Messages held at once; more are dropped. Each keeps one connection of a peer waiting.
+	static constexpr std::uint32_t kHeldMax = 1u << 16;
 
 	/// Links an MD; takes a reference. The messages that were held come back in `retry`, in
 	/// their order: the caller offers each to match() again. err::PERM for the other kind of
@@ -56,18 +60,19 @@ public:
 			if (!pred(h))
 				continue;
 			held_.erase(held_.iterator_to(h));
+			held_now_--;
 			out.push_back(h);
 		}
 	}
-	/// Detaches everything, for the end of LNet. Each MD comes back through `each` with its
-	/// reference.
-	template <typename F>
-	void drain(F each) noexcept;
-
-	/// Messages held since the start, and now.
+	/// Messages held since the start.
 	[[nodiscard]] std::uint64_t held_total() const noexcept
 	{
 		return held_total_.load(std::memory_order_relaxed);
+	}
+	/// Messages that found kHeldMax held already.
+	[[nodiscard]] std::uint64_t held_refused() const noexcept
+	{
+		return held_refused_.load(std::memory_order_relaxed);
 	}
 
 private:
@@ -83,34 +88,15 @@ private:
 	[[nodiscard]] Bucket *bucket_for(std::uint64_t match_bits) noexcept;
 	[[nodiscard]] MatchVerdict search(const MatchInfo &info, MatchResult &out) noexcept;
 
-	const std::uint32_t index_;
 	std::atomic<Kind> kind_{Kind::open};
 	std::atomic<bool> lazy_{false};
 	cfs::Array<Bucket> buckets_; // set before kind_ leaves `open`
 	cfs::SpinLock hold_lock_{CFS_LOCK_CLASS("lnet lazy portal")};
 	HeldList held_ CFS_GUARDED_BY(hold_lock_);
+	std::uint32_t held_now_ CFS_GUARDED_BY(hold_lock_) = 0;
 	std::atomic<std::uint64_t> held_total_{0};
+	std::atomic<std::uint64_t> held_refused_{0};
 	cfs::Mutex kind_lock_{CFS_LOCK_CLASS("lnet portal kind")};
 };
-
-template <typename F>
-void Portal::drain(F each) noexcept
-{
-	for (Bucket &b : buckets_) {
-		for (;;) {
-			Md *md = nullptr;
-			{
-				cfs::SpinGuard g(b.lock);
-				auto &list = b.ignoring.empty() ? b.exact : b.ignoring;
-				if (list.empty())
-					break;
-				md = &list.front();
-				list.pop_front();
-				md->portal = nullptr;
-			}
-			each(cfs::RefPtr<Md>::adopt(md));
-		}
-	}
-}
 
 } // namespace lnet

@@ -74,6 +74,12 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 		drop(ni, h, rx, "not for this node, which does not route");
 		return {};
 	}
+	// The loopback's NID names this node and nobody else.
+	if ((h.src.nid.is_lo() && !ni.nid().is_lo()) || h.src.nid.is_none()) {
+		CNETERR(kSubsys, "{}: message claims to come from {}; closing the connection", from,
+			h.src.nid);
+		return cfs::fail(PROTO);
+	}
 	auto hop = peers_.get(from, static_cast<int>(ni.tunables().peer_credits));
 	if (!hop) {
 		drop(ni, h, rx, "no memory for another peer");
@@ -83,6 +89,11 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 	(*hop)->alive.store(true, std::memory_order_relaxed);
 	(*hop)->counts.received.fetch_add(1, std::memory_order_relaxed);
 
+	bool request = h.type == MsgType::put || h.type == MsgType::get;
+	if (request && (*hop)->tx_credits.level().available < -kQueuedPerPeerMax) {
+		drop(ni, h, rx, "too many answers wait to be sent to the same peer");
+		return {};
+	}
 	auto m = new_msg();
 	if (!m) {
 		drop(ni, h, rx, "no memory");
@@ -93,7 +104,8 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 	m->ni = cfs::RefPtr<Ni>::share(&ni);
 	m->hop = std::move(*hop);
 	m->rx = rx;
-	if (h.type == MsgType::put || h.type == MsgType::get)
+	m->barred = &ni.closing;
+	if (request)
 		receive_request(*m.release());
 	else
 		receive_response(*m.release());
@@ -155,6 +167,10 @@ void Core::receive_request(Msg &m) noexcept
 		drop_msg(m, "no such portal");
 		return;
 	}
+	if (info.option == LNET_MD_OP_GET && info.length > wire::LNET_MTU) {
+		drop_msg(m, "asks for more than one message carries");
+		return;
+	}
 	offer(m, info);
 }
 
@@ -162,7 +178,11 @@ void Core::offer(Msg &m, const MatchInfo &info) noexcept
 {
 	MatchResult r;
 	bool kept = false;
-	HeldMessage *held = m.role == Msg::Role::rx_put ? &m : nullptr;
+	// On LNet's own portal only a push waits, for the target that the one before it used up.
+	bool may_wait =
+		m.role == Msg::Role::rx_put && (info.portal != wire::LNET_RESERVED_PORTAL ||
+						info.match_bits == wire::LNET_PROTO_PING_MATCHBITS);
+	HeldMessage *held = may_wait ? &m : nullptr;
 	switch (portals_[info.portal]->match(info, r, held, &kept)) {
 	case MatchVerdict::matched:
 		accept(m, info, r);
@@ -241,8 +261,8 @@ void Core::receive_response(Msg &m) noexcept
 		drop_msg(m, "answer is longer than its buffer");
 		return;
 	}
-	if (!md->commit()) {
-		drop_msg(m, "answer came too late or twice");
+	if (!md->commit_answer(reply ? Answer::reply : Answer::ack)) {
+		drop_msg(m, "answer came too late or twice, or is none to what was asked");
 		return;
 	}
 	m.md = std::move(md);

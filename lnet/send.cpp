@@ -34,7 +34,8 @@ cfs::Result<> Core::put(const Nid &self, MdHandle md, bool want_ack, const Proce
 	body.put.hdr_data = hdr_data;
 	body.put.ptl_index = portal;
 	body.put.offset = offset;
-	return start_op(Msg::Role::tx_put, self, md, target, body);
+	return start_op(Msg::Role::tx_put, want_ack ? Answer::ack : Answer::none, self, md, target,
+			body);
 }
 
 cfs::Result<> Core::get(const Nid &self, MdHandle md, const ProcessId &target, std::uint32_t portal,
@@ -49,11 +50,11 @@ cfs::Result<> Core::get(const Nid &self, MdHandle md, const ProcessId &target, s
 	body.get.match_bits = match_bits;
 	body.get.ptl_index = portal;
 	body.get.src_offset = offset;
-	return start_op(Msg::Role::tx_get, self, md, target, body);
+	return start_op(Msg::Role::tx_get, Answer::reply, self, md, target, body);
 }
 
-cfs::Result<> Core::start_op(Msg::Role role, const Nid &self, MdHandle h, const ProcessId &target,
-			     const wire::MsgBody &body) noexcept
+cfs::Result<> Core::start_op(Msg::Role role, Answer expected, const Nid &self, MdHandle h,
+			     const ProcessId &target, const wire::MsgBody &body) noexcept
 {
 	if (target.nid.is_none() || target.nid.is_any())
 		return cfs::fail(INVAL);
@@ -67,7 +68,7 @@ cfs::Result<> Core::start_op(Msg::Role role, const Nid &self, MdHandle h, const 
 	auto m = new_msg();
 	if (!m)
 		return cfs::fail(stopping_.load() ? SHUTDOWN : NOMEM);
-	TRY(md->commit());
+	TRY(md->commit(expected));
 
 	bool put = role == Msg::Role::tx_put;
 	std::uint32_t length = md->buffer().length;
@@ -122,22 +123,37 @@ cfs::RefPtr<Ni> Core::ni_by_net(Net net, PeerNi *remember) noexcept
 	return nullptr;
 }
 
+int Core::credits_for(const Nid &hop) noexcept
+{
+	std::uint32_t credits = NiTunables{}.peer_credits;
+	cfs::RcuGuard rcu;
+	for (auto &slot : nis_) {
+		Ni *ni = slot.load(std::memory_order_acquire);
+		if (ni && ni->net() == hop.net()) {
+			credits = ni->tunables().peer_credits;
+			break;
+		}
+	}
+	return static_cast<int>(credits);
+}
+
 cfs::Result<> Core::choose_path(Msg &m) noexcept
 {
 	const Nid &dest = m.tx.header.dest.nid;
-	int credits = static_cast<int>(NiTunables{}.peer_credits);
-	if (!m.ni && dest.is_lo())
-		m.ni = ni_by_nid(dest);
+	// What this node sends to itself needs no driver, whichever of its NIDs it is sent to.
+	if (!m.ni && (dest.is_lo() || (m.self.is_none() && is_local(dest))))
+		m.ni = ni_by_nid(Nid::lo());
 	if (!m.hop)
-		m.hop = TRY(peers_.get(dest, credits));
+		m.hop = TRY(peers_.get(dest, credits_for(dest)));
 	if (!m.ni && !m.self.is_none())
 		m.ni = ni_by_nid(m.self);
 	if (!m.ni)
 		m.ni = ni_by_net(dest.net(), m.hop.get());
 	if (!m.ni)
 		return cfs::fail(HOSTUNREACH);
-	if (m.ni->net() != dest.net() && m.hop->nid() == dest) // another network, and no router
-		return cfs::fail(HOSTUNREACH);
+	bool to_self = m.ni->nid().is_lo() && is_local(dest);
+	if (m.ni->net() != dest.net() && m.hop->nid() == dest && !to_self)
+		return cfs::fail(HOSTUNREACH); // another network, and no router
 	if (m.tx.header.src.nid.is_none() || m.ni->nid().is_lo())
 		m.tx.header.src.nid = m.ni->nid();
 	m.tx.next_hop = m.hop->nid();
@@ -150,6 +166,10 @@ void Core::send_on(Msg &m) noexcept
 {
 	m.cpt = static_cast<std::uint8_t>(cpt_of(m.tx.next_hop));
 	m.tx.deadline = cfs::after(kMessageLife);
+	if (m.ni->nid().is_lo()) {
+		m.ni->submit(m);
+		return;
+	}
 	if (m.hop->tx_credits.acquire(m)) {
 		m.peer_credit = true;
 		m.ni->launch(m);

@@ -90,7 +90,8 @@ public:
 	virtual void sent(TxMessage &msg, cfs::Errno status, SendStatus how) noexcept = 0;
 	/// The driver knows that the hop lives or that its connections are gone.
 	virtual void peer_alive(const Nid &hop, bool alive) noexcept = 0;
-	/// The interface itself went down or came up (link state, address removed).
+	/// The interface itself went down or came up (link state, address removed). Not from within
+	/// open().
 	virtual void ni_fatal(bool down) noexcept = 0;
 
 protected:
@@ -119,6 +120,10 @@ public:
 	/// Tells where the payload of rx goes: `to` gets the first to.length bytes, the rest up to
 	/// the header's payload_length is discarded. lnet_msg comes back in recv_done().
 	virtual void recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept = 0;
+	/// Whether the connection that a message came on has gone before recv() was called: LNet
+	/// asks now and then for those that wait on lazy portals, and drops the lost. Called with a
+	/// spinlock held.
+	[[nodiscard]] virtual bool rx_lost(RxHandle) noexcept { return false; }
 	/// Whether sending to that hop is worth trying; false fails messages at once.
 	[[nodiscard]] virtual bool peer_usable(const Nid &hop) noexcept = 0;
 	/// Stops everything; all messages come back through sent()/recv_done() before it returns.
