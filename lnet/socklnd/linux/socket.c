@@ -105,6 +105,15 @@ static void from_native(const struct sockaddr_storage *ss, struct cfs_sockaddr *
 
 /* ---- making and ending sockets ---- */
 
+/* Memory that is reclaimed may have to be written through this socket, by a thread that is in the
+ * middle of sending on another one: neither may reclaim wait for the file system, nor may the two
+ * share the thread's own page fragment. */
+static void make_safe_in_reclaim(struct sock *sk)
+{
+	sk->sk_allocation = GFP_NOFS;
+	sk->sk_use_task_frag = false;
+}
+
 static int wrap(struct socket *sock, struct cfs_sock **out)
 {
 	struct cfs_sock *s = cfs_alloc(CFS_S_LND, sizeof(*s), CFS_ALLOC_ZERO);
@@ -131,8 +140,7 @@ static int make_bound(struct cfs_node *node, const struct cfs_sockaddr *local, s
 	if (rc)
 		return rc;
 	sock_set_reuseaddr(sock->sk);
-	/* Memory that is reclaimed may have to be written through this socket. */
-	sock->sk->sk_allocation = GFP_NOFS;
+	make_safe_in_reclaim(sock->sk);
 	if (ss.ss_family == AF_INET6 && local->length)
 		ip6_sock_set_v6only(sock->sk);
 	rc = kernel_bind(sock, (struct sockaddr *)&ss, len);
@@ -193,6 +201,7 @@ int cfs_sock_accept(struct cfs_sock *l, struct cfs_sock **out, struct cfs_sockad
 		return -EAGAIN;
 	}
 	from_native(&ss, peer);
+	make_safe_in_reclaim(sock->sk);
 	return wrap(sock, out);
 }
 
