@@ -65,17 +65,48 @@ private:
 
 } // namespace lnet::sock
 
+namespace
+{
+
+/// What a parameter may be. TCP refuses keepalive values beyond its own limits, and then no
+/// connection could be made.
+struct Range {
+	const char *name;
+	std::uint32_t value, min, max;
+};
+
+bool in_range(const ksocklnd_params &p) noexcept
+{
+	constexpr std::uint32_t kSecondsMax = 1000000, kCreditsMax = 1u << 20;
+	const Range ranges[] = {
+		{"sock_timeout", p.sock_timeout, 1, kSecondsMax},
+		{"credits", p.credits, 1, kCreditsMax},
+		{"peer_credits", p.peer_credits, 1, kCreditsMax},
+		{"nconnds_max", p.nconnds_max, 1, 512},
+		{"min_reconnectms", p.min_reconnectms, 1, kSecondsMax},
+		{"max_reconnectms", p.max_reconnectms, p.min_reconnectms, kSecondsMax},
+		{"keepalive", p.keepalive, 0, kSecondsMax},
+		{"keepalive_idle", p.keepalive_idle, 0, 32767},
+		{"keepalive_intvl", p.keepalive_intvl, 1, 32767},
+		{"keepalive_count", p.keepalive_count, 1, 127},
+		{"conns_per_peer", p.conns_per_peer, 0, lnet::sock::kConnsPerTypeMax},
+	};
+	for (const Range &r : ranges) {
+		if (r.value >= r.min && r.value <= r.max)
+			continue;
+		LCONSOLE_ERROR(CFS_S_LND, "ksocklnd: {}={} must be from {} to {}", r.name, r.value,
+			       r.min, r.max);
+		return false;
+	}
+	return true;
+}
+
+} // namespace
+
 int ksocklnd_driver_make(const ksocklnd_params *p, lnet_driver **out) noexcept
 {
-	if (p->sock_timeout == 0 || p->credits == 0 || p->peer_credits == 0 || p->nconnds == 0 ||
-	    p->nconnds_max == 0 || p->min_reconnectms == 0 ||
-	    p->max_reconnectms < p->min_reconnectms) {
-		LCONSOLE_ERROR(CFS_S_LND,
-			       "sock_timeout, credits, peer_credits, nconnds, nconnds_max and "
-			       "min_reconnectms must be above 0, max_reconnectms not below "
-			       "min_reconnectms");
+	if (!in_range(*p))
 		return cfs::to_rc(cfs::err::INVAL);
-	}
 	auto made = cfs::try_make<lnet::sock::SockDriver>(*p);
 	if (made)
 		*out = made->release();
