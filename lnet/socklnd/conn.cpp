@@ -18,9 +18,14 @@ namespace
 {
 
 /// Pieces handed to the socket at once.
-constexpr unsigned kVecMax = 64;
-/// Bytes a connection may receive before the next one gets its turn.
+constexpr unsigned kVecMax = 32;
+/// Bytes a connection may receive before the next one gets its turn, and what a message or NOOP
+/// counts beside its payload.
 constexpr std::uint32_t kRxBudget = 4 << 20;
+constexpr std::uint32_t kRxPerMessage = 4096;
+/// Acknowledgements that may wait to be sent. A peer with more of them asks for acknowledgements
+/// and does not read them.
+constexpr std::uint32_t kNoopsMax = 4096;
 
 cfs_sockvec vec_of(const Run &r) noexcept
 {
@@ -132,6 +137,7 @@ void Conn::receive(std::span<std::byte> scratch) noexcept
 		switch (state) {
 		case Rx::head:
 			more = receive_head();
+			budget -= std::min(budget, kRxPerMessage);
 			break;
 		case Rx::payload:
 			more = receive_payload(scratch);
@@ -259,6 +265,8 @@ void Conn::recv(void *lnet_msg, const Extent &to) noexcept
 			place_left_ = to.length;
 			skip_left_ = header_.payload_length - to.length;
 			run_ = {};
+			// The peer is not to blame for the time that LNet took.
+			rx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
 			rx_ = Rx::payload;
 		}
 	}
@@ -350,6 +358,7 @@ cfs::Result<> Conn::payload_complete() noexcept
 void Conn::send(Tx &tx) noexcept
 {
 	cfs::Errno dead{};
+	bool flood = false;
 	{
 		cfs::SpinGuard g(tx_lock_);
 		dead = dead_;
@@ -357,11 +366,20 @@ void Conn::send(Tx &tx) noexcept
 			if (tx_.empty() && !tx_busy_)
 				tx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
 			tx_.push_back(tx);
+			flood = tx.noop() && ++noops_ > kNoopsMax;
 			queued_.fetch_add(tx.bytes_left(), std::memory_order_relaxed);
 		}
 	}
 	if (dead != cfs::Errno{}) {
 		ni_.finish(tx, dead);
+		return;
+	}
+	if (flood) {
+		CNETERR(kSubsys,
+			"{}: asks for acknowledgements and does not read them; closing its "
+			"connections",
+			peer_nid_);
+		kill(NOBUFS);
 		return;
 	}
 	push();
@@ -395,9 +413,9 @@ void Conn::push() noexcept
 			continue; // sees that it is dead
 		}
 		cfs::SpinGuard g(tx_lock_);
-		if (*done)
-			continue;
-		if (tx_again_)
+		// Of a death meanwhile nobody else tells the scheduler: terminate() leaves that to
+		// whoever is busy.
+		if (*done || tx_again_ || dead_ != cfs::Errno{})
 			continue;
 		tx_busy_ = false;
 		return;
@@ -466,6 +484,7 @@ void Conn::sent_whole(Tx &tx) noexcept
 	{
 		cfs::SpinGuard g(tx_lock_);
 		tx_.erase(tx_.iterator_to(tx));
+		noops_ -= tx.noop();
 	}
 	// With a cookie the pages belong to the socket until the peer has acknowledged it.
 	if (tx.zc_cookie)
@@ -527,6 +546,12 @@ void Conn::terminate() noexcept
 	}
 }
 
+bool Conn::lost() noexcept
+{
+	cfs::SpinGuard g(rx_lock_);
+	return rx_ == Rx::dead;
+}
+
 cfs::Result<> Conn::check_progress(cfs::Instant now, cfs::Duration limit) noexcept
 {
 	auto stuck = [&](const std::atomic<std::uint64_t> &moved) {
@@ -534,6 +559,11 @@ cfs::Result<> Conn::check_progress(cfs::Instant now, cfs::Duration limit) noexce
 	};
 	if (queued() > 0 && stuck(tx_moved_ns_))
 		return cfs::fail(TIMEDOUT);
+	{
+		cfs::SpinGuard g(tx_lock_);
+		if (!tx_.empty() && tx_.front().msg && tx_.front().msg->deadline < now)
+			return cfs::fail(TIMEDOUT);
+	}
 	bool waiting = false; // for LNet, not for the peer
 	{
 		cfs::SpinGuard g(rx_lock_);

@@ -85,9 +85,10 @@ public:
 	/// Where the payload of a message goes that received() announced.
 	void recv(void *lnet_msg, const Extent &to) noexcept;
 	/// No more messages: whatever is queued fails with `why`, the socket closes when the last
-	/// reference goes. Any thread, any number of times; does not sleep.
+	/// reference goes. Any thread, any number of times. Sleeps for the socket's lock.
 	void kill(cfs::Errno why) noexcept;
-	/// Looks for a stalled peer: err::TIMEDOUT when nothing moved for `limit`.
+	/// Looks for a stalled peer: err::TIMEDOUT when nothing moved for `limit`, or the message
+	/// that is next has not left by its deadline.
 	[[nodiscard]] cfs::Result<> check_progress(cfs::Instant now, cfs::Duration limit) noexcept;
 
 	// ---- for the scheduler ----
@@ -95,8 +96,11 @@ public:
 	void post(std::uint32_t events) noexcept;
 	/// Works on what was posted. Scheduler thread only.
 	void process(std::span<std::byte> scratch) noexcept;
+	/// Whether it has died: a message of it that LNet holds has nobody left to answer.
+	[[nodiscard]] bool lost() noexcept;
 	cfs::ListHook ready_hook;  // Scheduler::lock_
 	cfs::ListHook peer_hook;   // Peer::lock_
+	bool usable = false;	   // Peer::lock_; the handshake is over, messages may be sent
 	std::uint32_t pending = 0; // Scheduler::lock_
 	bool scheduled = false;	   // Scheduler::lock_
 
@@ -146,6 +150,7 @@ private:
 	// Sending.
 	cfs::SpinLock tx_lock_{CFS_LOCK_CLASS("socklnd tx")};
 	TxList tx_ CFS_GUARDED_BY(tx_lock_);
+	std::uint32_t noops_ CFS_GUARDED_BY(tx_lock_) = 0; // of tx_
 	bool tx_busy_ CFS_GUARDED_BY(tx_lock_) = false;
 	bool tx_again_ CFS_GUARDED_BY(tx_lock_) = false; // writable again while busy
 	cfs::Errno dead_ CFS_GUARDED_BY(tx_lock_){};

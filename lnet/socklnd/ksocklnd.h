@@ -16,8 +16,8 @@
 	X(peer_buffer_credits, 0, "router buffers a peer may hold")                                \
 	X(peer_timeout, 180, "seconds without news after which a peer is taken for dead")          \
 	X(nscheds, 0, "threads for each CPU partition, 0: chosen")                                 \
-	X(nconnds, 4, "handshakes at once")                                                        \
-	X(nconnds_max, 64, "handshakes waiting or running")                                        \
+	X(nconnds, 4, "without effect: threads come when there is work for them")                  \
+	X(nconnds_max, 64, "handshakes at once, in each direction")                                \
 	X(min_reconnectms, 1000, "first wait before connecting again, milliseconds")               \
 	X(max_reconnectms, 60000, "longest wait before connecting again, milliseconds")            \
 	X(min_bulk, 1024, "bytes from which a message is bulk")                                    \

@@ -16,6 +16,8 @@ namespace
 {
 
 constexpr auto kGoneWarning = cfs::Duration::seconds(10);
+/// Source ports that only the administrator of a host may use.
+constexpr std::uint32_t kPrivilegedPortMax = 1023;
 
 Nid nid_of(Net net, const cfs_sockaddr &a) noexcept
 {
@@ -108,9 +110,12 @@ cfs::Result<cfs::RefPtr<Peer>> SockNi::peer(const Nid &nid) noexcept
 			if (fresh) {
 				fresh->get();
 				b.peers.push_back(*fresh);
+				peer_count_.fetch_add(1, std::memory_order_relaxed);
 				return fresh;
 			}
 		}
+		if (peer_count_.load(std::memory_order_relaxed) >= kPeersMax)
+			return cfs::fail(NOBUFS);
 		fresh = TRY(cfs::try_make_ref<Peer>(*this, nid));
 	}
 }
@@ -118,20 +123,47 @@ cfs::Result<cfs::RefPtr<Peer>> SockNi::peer(const Nid &nid) noexcept
 template <typename F>
 void SockNi::for_each_peer(F f) noexcept
 {
-	// One bucket at a time is copied out of its list: f may sleep and may drop the peer.
+	// f may sleep and may drop the peer: one at a time is taken out of the lock.
 	for (Bucket &b : peers_) {
 		for (std::size_t skip = 0;; skip++) {
 			cfs::RefPtr<Peer> p;
 			{
 				cfs::SpinGuard g(b.lock);
 				std::size_t i = 0;
-				for (Peer &q : b.peers)
-					if (i++ == skip)
-						p = cfs::RefPtr<Peer>::share(&q);
+				for (Peer &q : b.peers) {
+					if (i++ < skip)
+						continue;
+					p = cfs::RefPtr<Peer>::share(&q);
+					break;
+				}
 			}
 			if (!p)
 				break;
 			f(*p);
+		}
+	}
+}
+
+void SockNi::forget_idle_peers(cfs::Instant now) noexcept
+{
+	for (Bucket &b : peers_) {
+		for (;;) {
+			cfs::RefPtr<Peer> idle;
+			{
+				// With the only reference in the table, and the table locked,
+				// nobody has it and nobody gets it.
+				cfs::SpinGuard g(b.lock);
+				for (Peer &p : b.peers) {
+					if (p.refs() != 1 || !p.idle(now))
+						continue;
+					idle = cfs::RefPtr<Peer>::adopt(&p);
+					b.peers.erase(b.peers.iterator_to(p));
+					break;
+				}
+			}
+			if (!idle)
+				break;
+			peer_count_.fetch_sub(1, std::memory_order_relaxed);
 		}
 	}
 }
@@ -180,6 +212,11 @@ void SockNi::finish(Tx &tx, cfs::Errno status) noexcept
 void SockNi::recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept
 {
 	static_cast<Conn *>(rx.p)->recv(lnet_msg, to);
+}
+
+bool SockNi::rx_lost(RxHandle rx) noexcept
+{
+	return static_cast<Conn *>(rx.p)->lost();
 }
 
 bool SockNi::peer_usable(const Nid &hop) noexcept
@@ -253,7 +290,7 @@ cfs::Result<> SockNi::connect(Peer &p, ConnType type) noexcept
 	close.dismiss(); // the connection's now
 	TRY(p.add(conn, theirs));
 	if (auto r = conn->start(); !r) {
-		p.close_all(r.error());
+		p.withdraw(*conn, r.error());
 		return r;
 	}
 	lnd_.stats.connected.fetch_add(1, std::memory_order_relaxed);
@@ -263,10 +300,9 @@ cfs::Result<> SockNi::connect(Peer &p, ConnType type) noexcept
 
 // ---- being connected to ----
 
-void SockNi::accepted(cfs_sock *s, const cfs_sockaddr &from) noexcept
+void SockNi::accepted(cfs_sock *s, const cfs_sockaddr &from, cfs::Instant deadline) noexcept
 {
 	auto close = cfs::ScopeExit([&] { cfs_sock_close(s); });
-	auto deadline = cfs::after(cfs::Duration::seconds(lnd_.tunables.accept_timeout));
 	bool unknown_version = false;
 	auto theirs = read_hello(s, deadline, &unknown_version);
 	if (!theirs) {
@@ -298,7 +334,10 @@ cfs::Result<> SockNi::answer(cfs_sock *s, const cfs_sockaddr &from, const Hello 
 		return cfs::fail(PROTO);
 	if (type == ConnType::any) // nothing is ever sent on one, and none of our versions has it
 		return refuse(PROTO);
-	if (h.src == nid_ || h.src.net() != nid_.net() || h.src_pid != LNET_PID_LUSTRE) {
+	// With accept=all any process of a host may connect: it speaks for its own host only.
+	bool other_host = from.port > kPrivilegedPortMax && h.src != nid_of(nid_.net(), from);
+	if (h.src == nid_ || h.src.net() != nid_.net() || h.src_pid != LNET_PID_LUSTRE ||
+	    other_host) {
 		CNETERR(kSubsys, "{}: {} claims to be {}-{}; refused", nid_,
 			nid_of(nid_.net(), from), h.src_pid, h.src);
 		return refuse(PROTO);
@@ -318,11 +357,11 @@ cfs::Result<> SockNi::answer(cfs_sock *s, const cfs_sockaddr &from, const Hello 
 		return refuse(r.error());
 	auto sent = send_hello(s, hello_to(h.src, h.version, type), deadline);
 	if (!sent) {
-		(*p)->close_all(sent.error());
+		(*p)->withdraw(**conn, sent.error());
 		return sent;
 	}
 	if (auto r = (*conn)->start(); !r) {
-		(*p)->close_all(r.error());
+		(*p)->withdraw(**conn, r.error());
 		return r;
 	}
 	lnd_.stats.accepted.fetch_add(1, std::memory_order_relaxed);
@@ -335,11 +374,14 @@ cfs::Result<> SockNi::answer(cfs_sock *s, const cfs_sockaddr &from, const Hello 
 void SockNi::tick(cfs::Instant now) noexcept
 {
 	for_each_peer([&](Peer &p) { p.tick(now); });
+	forget_idle_peers(now);
 }
 
 void SockNi::shutdown() noexcept
 {
 	stopping_.store(true, std::memory_order_release);
+	// Attempts that have not begun then end at once; the others when their sockets do.
+	for_each_peer([](Peer &p) { p.shutdown(); });
 	lnd_.remove(*this);
 	for (Bucket &b : peers_) {
 		for (;;) {

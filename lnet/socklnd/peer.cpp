@@ -17,6 +17,8 @@ namespace
 
 /// A connector that was refused this often because the peer has enough stops asking (section 12.4).
 constexpr unsigned kSurplusRefusalsMax = 3;
+/// Versions that an attempt follows a peer through; one that goes on changing its mind is left.
+constexpr unsigned kVersionsMax = 2;
 constexpr auto kKeepaliveRepeat = cfs::Duration::seconds(10);
 
 /// How good a connection is for a message: section 12.6's table. 0: never.
@@ -53,6 +55,8 @@ cfs::RefPtr<Conn> Peer::pick(const Tx &tx) noexcept
 	int best_fit = 0;
 	std::uint32_t min_bulk = ni_.lnd().tunables.min_bulk;
 	for (Conn &c : conns_) {
+		if (!c.usable)
+			continue;
 		int fit = suitability(c.type(), tx, min_bulk);
 		if (fit == 0 || fit < best_fit)
 			continue;
@@ -131,6 +135,7 @@ void Peer::want_connection() noexcept
 void Peer::connect_work() noexcept
 {
 	auto self = cfs::RefPtr<Peer>::adopt(this);
+	unsigned versions = 0;
 	for (;;) {
 		ConnType t;
 		{
@@ -143,8 +148,10 @@ void Peer::connect_work() noexcept
 			}
 		}
 		auto r = ni_.connect(*this, t);
-		if (!r && r.error() != AGAIN) {
-			attempt_failed(r.error());
+		if (!r && r.error() == AGAIN && versions++ < kVersionsMax)
+			continue;
+		if (!r) {
+			attempt_failed(r.error() == AGAIN ? PROTO : r.error());
 			return;
 		}
 	}
@@ -157,15 +164,16 @@ void Peer::attempt_failed(cfs::Errno why) noexcept
 	{
 		cfs::SpinGuard g(lock_);
 		connecting_ = false;
-		bool lost_race = why == ALREADY;
-		if (lost_race && !conns_.empty())
+		// After a lost race the winner brings the connection that messages wait for; a peer
+		// that has restarted is called again.
+		bool lost_race = why == ALREADY || why == STALE;
+		if (why == ALREADY && !conns_.empty())
 			surplus_refused_++;
 		if (lost_race || backoff_ms_ == 0)
 			backoff_ms_ = t.min_reconnectms;
 		else
 			backoff_ms_ = std::min(backoff_ms_ * 2, t.max_reconnectms);
 		next_attempt_ = cfs::after(cfs::Duration::millis(backoff_ms_));
-		// The winner of a race brings the connection that these wait for.
 		if (!lost_race && conns_.empty())
 			failed.splice(failed.end(), waiting_);
 	}
@@ -208,9 +216,32 @@ cfs::Result<> Peer::add(cfs::RefPtr<Conn> c, const Hello &theirs) noexcept
 	return {};
 }
 
+void Peer::withdraw(Conn &c, cfs::Errno why) noexcept
+{
+	bool listed = false;
+	{
+		cfs::SpinGuard g(lock_);
+		if (c.peer_hook.is_linked()) {
+			conns_.erase(conns_.iterator_to(c));
+			listed = true;
+		}
+		if (conns_.empty()) {
+			version_ = 0;
+			incarnation_ = 0;
+		}
+	}
+	c.kill(why);
+	if (listed)
+		c.put();
+}
+
 void Peer::started(Conn &c) noexcept
 {
 	heard();
+	{
+		cfs::SpinGuard g(lock_);
+		c.usable = true;
+	}
 	ni_.up().peer_alive(nid_, true);
 	for (;;) {
 		Tx *tx = nullptr;
@@ -269,9 +300,11 @@ void Peer::conn_died(Conn &c, cfs::Errno why) noexcept
 			listed = true;
 		}
 	}
-	if (listed)
+	// One that close_all() has taken out needs nothing more; what is there by now may be newer.
+	if (listed) {
 		c.put();
-	close_all(why);
+		close_all(why);
+	}
 	bool waiting = false;
 	{
 		cfs::SpinGuard g(lock_);
@@ -390,6 +423,13 @@ bool Peer::note_early_acks(std::uint64_t lo, std::uint64_t hi, std::uint64_t ext
 
 // ---- the rest ----
 
+bool Peer::idle(cfs::Instant now) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return conns_.empty() && waiting_.empty() && unacked_.empty() && !connecting_ &&
+	       next_attempt_ <= now;
+}
+
 bool Peer::must_refuse() noexcept
 {
 	cfs::SpinGuard g(lock_);
@@ -414,8 +454,14 @@ void Peer::tick(cfs::Instant now) noexcept
 	const Tunables &t = ni_.lnd().tunables;
 	auto limit = cfs::Duration::seconds(t.sock_timeout);
 	bool stalled = false, quiet = false, retry = false;
+	TxList late;
 	{
 		cfs::SpinGuard g(lock_);
+		while (!waiting_.empty() && waiting_.front().msg->deadline < now) {
+			Tx &tx = waiting_.front();
+			waiting_.pop_front();
+			late.push_back(tx);
+		}
 		for (Conn &c : conns_)
 			stalled |= !c.check_progress(now, limit);
 		if (!unacked_.empty())
@@ -428,6 +474,7 @@ void Peer::tick(cfs::Instant now) noexcept
 			last_keepalive_ = now;
 		retry = !waiting_.empty() && !connecting_;
 	}
+	fail_list(late, TIMEDOUT);
 	if (stalled) {
 		ni_.lnd().stats.timeouts.fetch_add(1, std::memory_order_relaxed);
 		CNETERR(kSubsys, "{}: no progress for {} s; closing its connections", nid_,

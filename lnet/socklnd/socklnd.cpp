@@ -86,6 +86,7 @@ void Scheduler::run() noexcept
 			any = true;
 			c->process({scratch_.data(), scratch_.size()});
 		}
+		cfs_yield(); // under load it never sleeps
 		// Connections that still have something come first; then whatever the poller has by
 		// now.
 		bool stop = stop_.load(std::memory_order_acquire);
@@ -132,8 +133,8 @@ cfs::Result<> SockLnd::start() noexcept
 		schedulers_[i] = TRY(cfs::try_make<Scheduler>());
 		TRY(schedulers_[i]->start(node_, i / per, i % per));
 	}
-	TRY(connds_.create(node_, "socknal_cd", tunables.nconnds));
-	TRY(accepts_.create(node_, "acceptor_hs", tunables.nconnds));
+	TRY(connds_.create(node_, "socknal_cd", tunables.nconnds_max));
+	TRY(accepts_.create(node_, "acceptor_hs", tunables.nconnds_max));
 	TRY(reaper_.create(node_, "socknal_reaper", 1));
 	TRY(cfs::to_result(cfs_poller_create(node_, &listen_poller_)));
 	TRY(acceptor_.start<&SockLnd::accept_loop>(node_, "acceptor", this));
@@ -207,7 +208,8 @@ void SockLnd::remove(SockNi &ni) noexcept
 			cfs_sock_close(l);
 		}
 	}
-	// Handshakes and attempts that found it before have ended after this.
+	// Handshakes and attempts that found it before have ended after this; its peers are closed,
+	// so that no new attempt follows.
 	accepts_.flush();
 	connds_.flush();
 }
@@ -274,11 +276,10 @@ void SockLnd::accept_one(cfs_sock *s, const cfs_sockaddr &from) noexcept
 		cfs_sock_close(s);
 		return;
 	}
-	if (handshakes_.fetch_add(1, std::memory_order_relaxed) >= tunables.nconnds_max) {
+	if (handshakes_.fetch_add(1, std::memory_order_relaxed) >= kHandshakesMax) {
 		handshakes_.fetch_sub(1, std::memory_order_relaxed);
 		stats.refused_busy.fetch_add(1, std::memory_order_relaxed);
-		CNETERR(kSubsys, "refused a connection: {} handshakes are waiting",
-			tunables.nconnds_max);
+		CNETERR(kSubsys, "refused a connection: {} handshakes are waiting", kHandshakesMax);
 		cfs_sock_close(s);
 		return;
 	}
@@ -313,16 +314,27 @@ void SockLnd::handshake(cfs_sock *s, const cfs_sockaddr &from) noexcept
 		cfs_sock_close(s);
 		return;
 	}
-	ni->accepted(s, from);
+	ni->accepted(s, from, deadline);
 }
 
 void SockLnd::tick() noexcept
 {
-	{
-		cfs::MutexGuard g(lock_);
-		auto now = cfs::Instant::now();
-		for (SockNi &ni : nis_)
-			ni.tick(now);
+	auto now = cfs::Instant::now();
+	for (std::size_t i = 0;; i++) {
+		SockNi *ni = nullptr;
+		{
+			cfs::MutexGuard g(lock_);
+			std::size_t n = 0;
+			for (SockNi &candidate : nis_)
+				if (n++ == i)
+					ni = &candidate;
+			if (ni)
+				ni->born(); // shutdown() waits until it is let go
+		}
+		if (!ni)
+			break;
+		ni->tick(now);
+		ni->gone();
 	}
 	if (!stop_.load(std::memory_order_acquire))
 		timer_.arm(reaper_, cfs::after(cfs::Duration::seconds(1)));

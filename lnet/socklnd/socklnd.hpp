@@ -9,8 +9,8 @@
 //
 // Messages go out on the thread that sends them, or on the scheduler thread of the connection when
 // the socket was full; they come in on the scheduler thread. Handshakes, which wait for the peer,
-// run on a work queue of their own with a limit, so that silent strangers keep nobody from
-// connecting.
+// run on work queues of their own, nconnds_max at once, so that silent strangers and hosts that are
+// down hold up nobody else for long.
 #pragma once
 
 #include "libcfs/log.hpp"
@@ -77,8 +77,11 @@ public:
 	/// err::STALE: the peer has restarted, everything of its former life was closed;
 	/// err::SHUTDOWN.
 	[[nodiscard]] cfs::Result<> add(cfs::RefPtr<Conn> c, const Hello &theirs) noexcept;
-	/// A connection that was added has been started: what waited for one like it goes out.
+	/// A connection that was added has been started: from here on messages take it, and what
+	/// waited for one like it goes out.
 	void started(Conn &c) noexcept;
+	/// A connection that was added could not be started: it alone goes.
+	void withdraw(Conn &c, cfs::Errno why) noexcept;
 	/// A connection has died: all of this peer's go with it (section 12.9).
 	void close_all(cfs::Errno why) noexcept;
 	/// A zero-copy acknowledgement, or a range or pair of them. err::PROTO for a cookie nobody
@@ -98,6 +101,9 @@ public:
 	void tick(cfs::Instant now) noexcept;
 	/// No more connections. Waits for an attempt under way. Messages fail.
 	void shutdown() noexcept;
+	/// Whether the table may forget it: no connection, no message, no attempt, no back-off that
+	/// is still to be kept.
+	[[nodiscard]] bool idle(cfs::Instant now) noexcept;
 	void heard() noexcept { heard_ns_.store(cfs_now_ns(), std::memory_order_relaxed); }
 	[[nodiscard]] std::uint32_t expected_version() noexcept;
 	/// How a refused handshake answer's version differs from ours: use it next time.
@@ -160,21 +166,31 @@ public:
 	cfs::Result<> open() noexcept override;
 	void send(TxMessage &msg) noexcept override;
 	void recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept override;
+	[[nodiscard]] bool rx_lost(RxHandle rx) noexcept override;
 	[[nodiscard]] bool peer_usable(const Nid &hop) noexcept override;
 	void shutdown() noexcept override;
 
 	[[nodiscard]] SockLnd &lnd() noexcept { return lnd_; }
 	[[nodiscard]] Upcalls &up() noexcept { return up_; }
 	[[nodiscard]] const cfs_netif &netif() const noexcept { return netif_; }
-	/// Finds or makes a peer. err::NOMEM, err::SHUTDOWN.
+	/// Peers at once; more are refused with err::NOBUFS. Those without connections are soon
+	/// forgotten.
+	static constexpr std::uint32_t kPeersMax = 1u << 20;
+	/// Finds or makes a peer. err::NOMEM, err::NOBUFS, err::SHUTDOWN.
 	[[nodiscard]] cfs::Result<cfs::RefPtr<Peer>> peer(const Nid &nid) noexcept;
-	/// A connection was accepted and asked for this NI. Sleeps.
-	void accepted(cfs_sock *s, const cfs_sockaddr &from) noexcept;
+	/// A connection was accepted and asked for this NI; the handshake has until the deadline.
+	/// Sleeps.
+	void accepted(cfs_sock *s, const cfs_sockaddr &from, cfs::Instant deadline) noexcept;
 	/// Connects and shakes hands for one connection of a type; registers it. err::ALREADY: the
 	/// peer has refused because another connection wins; err::AGAIN: try again at once, with
 	/// another version. Sleeps.
 	[[nodiscard]] cfs::Result<> connect(Peer &p, ConnType type) noexcept;
+	[[nodiscard]] std::uint32_t peer_count() const noexcept
+	{
+		return peer_count_.load(std::memory_order_relaxed);
+	}
 	void tick(cfs::Instant now) noexcept;
+	void forget_idle_peers(cfs::Instant now) noexcept;
 	[[nodiscard]] unsigned bulk_conns() const noexcept;
 	/// Writes the LNet header of a message in the form the connection's version has.
 	void prepare(Tx &tx, std::uint32_t version) const noexcept;
@@ -190,7 +206,7 @@ public:
 	cfs_sock *listener = nullptr; // SockLnd::lock_; on the NI's own address
 
 private:
-	static constexpr std::size_t kBuckets = 256;
+	static constexpr std::size_t kBuckets = 4096;
 	struct Bucket {
 		cfs::SpinLock lock{CFS_LOCK_CLASS("socklnd peer table")};
 		cfs::List<Peer, &Peer::table_hook> peers CFS_GUARDED_BY(lock);
@@ -207,6 +223,7 @@ private:
 	const cfs_netif netif_;
 	Nid nid_;
 	cfs::Array<Bucket> peers_;
+	std::atomic<std::uint32_t> peer_count_{0};
 	std::atomic<bool> stopping_{false};
 	cfs::SpinLock live_lock_{CFS_LOCK_CLASS("socklnd objects")};
 	unsigned live_ CFS_GUARDED_BY(live_lock_) = 0;
@@ -260,6 +277,8 @@ private:
 	cfs_poller *listen_poller_ = nullptr; // of the NIs' listeners; contexts are SockNi
 	cfs::Thread acceptor_;
 	std::atomic<bool> stop_{false};
+	/// Accepted connections whose handshake waits or runs; more are closed at once.
+	static constexpr std::uint32_t kHandshakesMax = 4096;
 	std::atomic<std::uint32_t> handshakes_{0};
 	std::atomic<std::uint32_t> spread_{0};
 

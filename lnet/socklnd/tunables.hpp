@@ -18,9 +18,9 @@ struct Tunables {
 	std::uint32_t peer_credits = 8;
 	std::uint32_t peer_buffer_credits = 0;
 	std::uint32_t peer_timeout = 180;
-	std::uint32_t nscheds = 0;	///< scheduler threads per CPU partition, 0: chosen
-	std::uint32_t nconnds = 4;	///< handshakes at once
-	std::uint32_t nconnds_max = 64; ///< handshakes waiting or running; more are refused
+	std::uint32_t nscheds = 0; ///< scheduler threads per CPU partition, 0: chosen
+	std::uint32_t nconnds = 4; ///< without effect: threads come when there is work for them
+	std::uint32_t nconnds_max = 64; ///< handshakes at once, in each direction
 	std::uint32_t min_reconnectms = 1000;
 	std::uint32_t max_reconnectms = 60000;
 	std::uint32_t min_bulk = 1024; ///< bytes on the wire from which a message is bulk

@@ -52,6 +52,7 @@ class LoNi final : public Lnd
 	std::uint32_t addr_;
 
 public:
+	sock::SockNi *last = nullptr;
 	LoNi(SockLnd &lnd, std::uint32_t addr) : lnd_(lnd), addr_(addr) {}
 	LndType type() const noexcept override { return LndType::tcp; }
 	cfs::Result<cfs::UniquePtr<NetworkInterface>>
@@ -66,6 +67,7 @@ public:
 		auto ni = cfs::try_make<sock::SockNi>(lnd_, up, net, i);
 		if (!ni)
 			return cfs::fail(ni.error());
+		last = ni->get();
 		return cfs::UniquePtr<NetworkInterface>(std::move(*ni));
 	}
 };
@@ -177,12 +179,14 @@ protected:
 		EXPECT_TRUE(h);
 		return h ? *h : MdHandle{};
 	}
-	/// A raw TCP connection to a node.
-	int dial(Node &n)
+	/// A raw TCP connection to a node, from an address of its own.
+	int dial(Node &n, std::uint32_t from = 0x7f000009)
 	{
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		sockaddr_in sa{};
 		sa.sin_family = AF_INET;
+		sa.sin_addr.s_addr = htonl(from);
+		EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&sa), sizeof(sa)), 0);
 		sa.sin_port = htons(static_cast<std::uint16_t>(port));
 		sa.sin_addr.s_addr = htonl(n.nid.addr4());
 		EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr *>(&sa), sizeof(sa)), 0);
@@ -445,7 +449,6 @@ TEST_F(Socklnd, SilentStrangersDoNotKeepOthersOut)
 		ok = b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10)))
 			     .has_value();
 	EXPECT_TRUE(ok);
-	EXPECT_GT(a->lnd->stats.refused_busy.load(), 0u);
 	for (int fd : fds)
 		close(fd);
 }
@@ -632,6 +635,161 @@ TEST_F(Socklnd, WrongChecksumIsNoticed)
 			drain(p.fd);
 	}
 	EXPECT_EQ(a->lnd->stats.checksum_errors.load(), 1u);
+}
+
+/// HELLOs of a stranger who is somewhere else; what the node answers.
+TEST_F(Socklnd, UnprivilegedPeerSpeaksForItsOwnAddressOnly)
+{
+	int fd = dial(*a, 0x7f000008);
+	std::byte buf[128];
+	std::size_t n = sock::encode_acceptor_request(a->nid, buf);
+	ASSERT_EQ(write(fd, buf, n), static_cast<ssize_t>(n));
+	sock::Hello h;
+	h.src = *parse_nid("127.0.0.9@tcp");
+	h.dst = a->nid;
+	h.src_incarnation = 77;
+	n = sock::encode_hello(h, buf);
+	ASSERT_EQ(write(fd, buf, n), static_cast<ssize_t>(n));
+	ASSERT_EQ(recv(fd, buf, n, MSG_WAITALL), static_cast<ssize_t>(n));
+	std::uint32_t addresses = 0;
+	auto answer = sock::decode_hello(cfs::Bytes(buf, n), addresses);
+	ASSERT_TRUE(answer);
+	EXPECT_EQ(answer->type, wire::ConnType::none);
+	close(fd);
+}
+
+TEST_F(Socklnd, PeerWhoDoesNotReadItsAcknowledgementsIsLeft)
+{
+	Tunables t = test_tunables(port);
+	t.tx_buffer_size = 4096; // what the socket takes does not wait
+	t.sock_timeout = 60;
+	a.reset();
+	a.emplace(0x7f000001, t);
+	BadPeer p(dial(*a), a->nid);
+	Header h{};
+	h.dest = {a->nid};
+	h.src = {*parse_nid("127.0.0.9@tcp")};
+	h.type = wire::MsgType::put;
+	h.msg.put.ptl_index = 9;
+	struct {
+		wire::KsockMsgHeader k{};
+		wire::Header4 w;
+	} m;
+	m.k.ksh_type = wire::KSOCK_MSG_LNET;
+	m.w = to_wire4(h);
+	bool left = false;
+	for (std::uint64_t i = 2; i < 100000 && !left; i++) {
+		m.k.ksh_zc_cookies[0] = i;
+		left = ::send(p.fd, &m, sizeof(m), MSG_NOSIGNAL) < 0;
+	}
+	EXPECT_TRUE(left);
+	EXPECT_EQ(a->lnd->stats.timeouts.load(), 0u);
+	still_works();
+}
+
+TEST_F(Socklnd, OnePeersStreamOfNoopsLeavesTurnsToOthers)
+{
+	Tunables t = test_tunables(port);
+	t.nscheds = 1;
+	a.reset();
+	a.emplace(0x7f000001, t);
+	BadPeer p(dial(*a), a->nid);
+	std::atomic<bool> stop{false};
+	std::thread flood([&] {
+		std::vector<wire::KsockMsgHeader> many(1000);
+		for (auto &k : many) {
+			k = {};
+			k.ksh_type = wire::KSOCK_MSG_NOOP;
+			k.ksh_zc_cookies[1] = 1u;
+		}
+		while (!stop)
+			(void)!::send(p.fd, many.data(), many.size() * sizeof(many[0]),
+				      MSG_NOSIGNAL);
+	});
+	for (int i = 0; i < 5; i++)
+		still_works();
+	stop = true;
+	flood.join();
+}
+
+TEST_F(Socklnd, PeersWithoutConnectionsAreForgotten)
+{
+	for (int i = 0; i < 20; i++) {
+		Nid from = Nid::ipv4(make_net(LndType::tcp, 0),
+				     0x7f000100u + static_cast<unsigned>(i));
+		BadPeer p(dial(*a, from.addr4()), a->nid, from);
+	}
+	auto &ni = *a->lo->last;
+	EXPECT_GE(ni.peer_count(), 1u);
+	for (int i = 0; i < 100 && ni.peer_count() > 0; i++)
+		usleep(100000);
+	EXPECT_EQ(ni.peer_count(), 0u);
+}
+
+/// A listener on which the test plays a peer that nodes connect to.
+class BadListener
+{
+public:
+	int fd;
+	Nid nid;
+	BadListener(std::uint32_t addr, std::uint32_t port)
+	    : fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+	      nid(Nid::ipv4(make_net(LndType::tcp, 0), addr))
+	{
+		sockaddr_in sa{};
+		sa.sin_family = AF_INET;
+		sa.sin_port = htons(static_cast<std::uint16_t>(port));
+		sa.sin_addr.s_addr = htonl(addr);
+		int one = 1;
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&sa), sizeof(sa)), 0);
+		EXPECT_EQ(listen(fd, 100), 0);
+	}
+	~BadListener() { close(fd); }
+	/// Accepts one connection, reads the HELLO, answers with `answer` and closes. The HELLO;
+	/// nothing when nobody came within the time.
+	std::optional<sock::Hello> refuse(std::uint32_t version, int ms)
+	{
+		timeval tv{ms / 1000, ms % 1000 * 1000};
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		int c = accept(fd, nullptr, nullptr);
+		if (c < 0)
+			return std::nullopt;
+		std::byte buf[128];
+		EXPECT_EQ(recv(c, buf, sizeof(wire::AcceptorRequest1), MSG_WAITALL),
+			  static_cast<ssize_t>(sizeof(wire::AcceptorRequest1)));
+		EXPECT_EQ(recv(c, buf, 8, MSG_WAITALL), 8);
+		std::size_t n = sock::hello_bytes(**cfs::view_at<cfs::le32>(cfs::Bytes(buf, 8), 4));
+		EXPECT_EQ(recv(c, buf + 8, n - 8, MSG_WAITALL), static_cast<ssize_t>(n - 8));
+		std::uint32_t addresses = 0;
+		auto theirs = sock::decode_hello(cfs::Bytes(buf, n), addresses);
+		EXPECT_TRUE(theirs);
+		sock::Hello h;
+		h.version = version == 0 ? (theirs->version == 3 ? 2 : 3) : version;
+		h.src = nid;
+		h.dst = theirs->src;
+		h.src_incarnation = 5;
+		h.type = wire::ConnType::none;
+		n = sock::encode_hello(h, buf);
+		EXPECT_EQ(write(c, buf, n), static_cast<ssize_t>(n));
+		close(c);
+		return *theirs;
+	}
+};
+
+TEST_F(Socklnd, PeerThatGoesOnChangingItsVersionIsLeftAlone)
+{
+	BadListener l(0x7f00000a, port);
+	std::byte x{};
+	Waiter src;
+	auto h = source(*a, src, {&x, 1}, 1);
+	ASSERT_TRUE(a->core->put(Nid{}, h, false, {l.nid}, 4, 7, 0, 0));
+	int attempts = 0;
+	while (attempts < 50 && l.refuse(0, 1000))
+		attempts++;
+	EXPECT_LT(attempts, 10);
+	ASSERT_TRUE(src.wait_unlinked(1));
+	EXPECT_EQ(src.events[0].status, cfs::err::PROTO);
 }
 
 class SocklndLife : public LnetTest
