@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "target/recovery.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "libcfs/log.hpp"
+
+namespace target
+{
+
+using rpc::Filter;
+using rpc::ServerRequest;
+using wire::Opcode;
+
+namespace
+{
+
+/// What recovery does with an operation.
+enum class Sort : wire::u8 { pass, queue, later };
+
+Sort sort_of(Opcode op) noexcept
+{
+	switch (op) {
+	case Opcode::MDS_DISCONNECT:
+	case Opcode::OST_DISCONNECT:
+	case Opcode::OBD_IDX_READ:
+		return Sort::pass;
+	case Opcode::MDS_CLOSE:
+	case Opcode::MDS_SYNC:
+	case Opcode::MDS_REINT:
+	case Opcode::MDS_HSM_PROGRESS:
+	case Opcode::MDS_HSM_STATE_SET:
+	case Opcode::MDS_HSM_REQUEST:
+	case Opcode::OBD_PING:
+	case Opcode::OUT_UPDATE:
+	case Opcode::SEQ_QUERY:
+	case Opcode::FLD_QUERY:
+	case Opcode::FLD_READ:
+	case Opcode::LDLM_ENQUEUE:
+	case Opcode::OST_CREATE:
+	case Opcode::OST_DESTROY:
+	case Opcode::OST_PUNCH:
+	case Opcode::OST_SETATTR:
+	case Opcode::OST_SYNC:
+	case Opcode::OST_WRITE:
+	case Opcode::OST_FALLOCATE:
+		return Sort::queue;
+	default:
+		return Sort::later;
+	}
+}
+
+Transno next_of(Transno t) noexcept
+{
+	return static_cast<Transno>(static_cast<u64>(t) + 1);
+}
+
+} // namespace
+
+const char *name_of(Recovery::Stage s) noexcept
+{
+	switch (s) {
+	case Recovery::Stage::idle:
+		return "INACTIVE";
+	case Recovery::Stage::connecting:
+	case Recovery::Stage::requests:
+	case Recovery::Stage::locks:
+	case Recovery::Stage::finishing:
+		return "RECOVERING";
+	case Recovery::Stage::complete:
+		return "COMPLETE";
+	}
+	return "?";
+}
+
+// ---- beginning and end ----
+
+cfs::Result<> Recovery::expect(rpc::Export &e) noexcept
+{
+	auto m = TRY(cfs::try_make<Member>());
+	m->exp = cfs::RefPtr<rpc::Export>::share(&e);
+	m->client = Client::of(e);
+	CFS_ASSERT(m->client);
+	cfs::SpinGuard g(lock_);
+	m->client->recovery.expected = true;
+	counts_.expected++;
+	counts_.members++;
+	members_.push_back(*m.release());
+	return {};
+}
+
+cfs::Result<bool> Recovery::start(cfs_node *node, const RecoverySpec &spec,
+				  Transno last_committed) noexcept
+{
+	spec_ = spec;
+	std::size_t n = std::min(spec.name.size(), sizeof(name_) - 1);
+	std::memcpy(name_, spec.name.data(), n);
+	spec_.name = {name_, n};
+	u32 expected = 0;
+	{
+		cfs::SpinGuard g(lock_);
+		expected = counts_.expected;
+		next_ = next_of(last_committed);
+		last_ = last_committed;
+		if (expected == 0)
+			return false;
+		stage_ = Stage::connecting;
+		began_real_ = cfs::real_seconds();
+		began_ = cfs::Instant::now();
+	}
+	active_.store(true, std::memory_order_release);
+	auto started = thread_.start<&Recovery::run>(node, "tgt_recover", this);
+	if (!started) {
+		active_.store(false, std::memory_order_release);
+		return cfs::fail(started.error());
+	}
+	LCONSOLE_INFO(kSubsys, "{}: in recovery, waiting for {} clients; see recovery_status",
+		      name_, expected);
+	return true;
+}
+
+void Recovery::stop() noexcept
+{
+	{
+		cfs::SpinGuard g(lock_);
+		stop_ = true;
+		waitq_.wake_all();
+	}
+	thread_.join();
+	active_.store(false, std::memory_order_release);
+	// Unanswered: whoever takes over will be asked again.
+	refuse_all(cfs::err::TIMEDOUT);
+	Members ended;
+	{
+		cfs::SpinGuard g(lock_);
+		ended.swap(members_);
+	}
+	ended.clear_and_dispose([](Member *m) { cfs::UniquePtr<Member> end(m); });
+}
+
+void Recovery::abort() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	abort_ = true;
+	waitq_.wake_all();
+}
+
+// ---- members ----
+
+bool Recovery::takes_part(rpc::Export &e) noexcept
+{
+	Client *c = Client::of(e);
+	cfs::SpinGuard g(lock_);
+	return c && c->recovery.expected && active();
+}
+
+void Recovery::versions_failed(rpc::Export &e) noexcept
+{
+	Client *c = Client::of(e);
+	cfs::SpinGuard g(lock_);
+	if (c)
+		c->recovery.vbr_failed = true;
+}
+
+cfs::Instant Recovery::deadline() const noexcept
+{
+	return timed_ ? std::min(soft_, hard_) : cfs::Instant::never();
+}
+
+void Recovery::extend(cfs::Duration d) noexcept
+{
+	soft_ = std::max(soft_, cfs::after(d));
+}
+
+void Recovery::connected(rpc::Export &e, Transno first_replay, u32 client_estimate) noexcept
+{
+	Client *c = Client::of(e);
+	cfs::SpinGuard g(lock_);
+	if (!c || !c->recovery.expected || stage_ == Stage::idle || stage_ == Stage::complete)
+		return;
+	if (!timed_) {
+		timed_ = true;
+		soft_ = cfs::after(spec_.soft);
+		hard_ = cfs::after(spec_.hard);
+	}
+	// Twice the time its request takes, and what it takes to find the way back.
+	extend(cfs::Duration::seconds(std::min<u32>(client_estimate, 600) * 5 / 4 + 5 + 2 * 5 +
+				      2 * (50 + 5)));
+	if (static_cast<u64>(first_replay) &&
+	    first_replay<next_ &&static_cast<u64>(first_replay)> static_cast<u64>(last_))
+		next_ = first_replay;
+	if (!c->recovery.connected) {
+		c->recovery.connected = c->recovery.replaying = c->recovery.locking = true;
+		counts_.connected++;
+		counts_.replaying++;
+		counts_.locking++;
+	}
+	waitq_.wake_all();
+}
+
+/// Takes a member out of all counters but those that say how it ended.
+void Recovery::leave(Client &c) noexcept
+{
+	if (!c.recovery.expected)
+		return;
+	counts_.members--;
+	counts_.connected -= c.recovery.connected;
+	counts_.replaying -= c.recovery.replaying;
+	counts_.locking -= c.recovery.locking;
+	counts_.done -= c.recovery.done;
+	c.recovery = {};
+	waitq_.wake_all();
+}
+
+void Recovery::gone(rpc::Export &e) noexcept
+{
+	Queue refused;
+	cfs::UniquePtr<Member> member;
+	{
+		cfs::SpinGuard g(lock_);
+		if (Client *c = Client::of(e))
+			leave(*c);
+		take_queued(&e, refused);
+		for (Member &m : members_)
+			if (m.exp.get() == &e) {
+				members_.erase(Members::s_iterator_to(m));
+				member.reset(&m);
+				break;
+			}
+	}
+	refuse(refused, cfs::err::NOTCONN);
+}
+
+bool Recovery::has_queued(const rpc::Export &e) noexcept
+{
+	return std::ranges::any_of(replays_, [&](const ServerRequest &r) { return r.exp() == &e; });
+}
+
+bool Recovery::matches(const Member &m, Whom whom) noexcept
+{
+	const auto &r = m.client->recovery;
+	if (!r.expected)
+		return false;
+	switch (whom) {
+	case Whom::absent:
+		return !r.connected;
+	case Whom::late:
+		return !r.connected || (r.replaying && !has_queued(*m.exp));
+	case Whom::versions:
+		return r.vbr_failed;
+	case Whom::unfinished:
+		return !r.done;
+	}
+	return false;
+}
+
+void Recovery::evict(Whom whom, const char *why) noexcept
+{
+	for (;;) {
+		Queue refused;
+		cfs::UniquePtr<Member> victim;
+		{
+			cfs::SpinGuard g(lock_);
+			for (Member &m : members_)
+				if (matches(m, whom)) {
+					members_.erase(Members::s_iterator_to(m));
+					victim.reset(&m);
+					break;
+				}
+			if (!victim)
+				return;
+			leave(*victim->client);
+			counts_.evicted++;
+			take_queued(victim->exp.get(), refused);
+		}
+		refuse(refused, cfs::err::NOTCONN);
+		LCONSOLE_WARN(kSubsys, "{}: evicting client {} during recovery: {}", name_,
+			      victim->exp->client_uuid(), why);
+		victim->exp->evict(why);
+	}
+}
+
+// ---- requests ----
+
+/// Moves the queued requests of one export, or (null) of all, to `out`.
+void Recovery::take_queued(const rpc::Export *of, Queue &out) noexcept
+{
+	for (auto i = replays_.begin(); i != replays_.end();) {
+		ServerRequest &r = *i++;
+		if (of && r.exp() != of)
+			continue;
+		replays_.erase(Replays::s_iterator_to(r));
+		counts_.queued--;
+		out.push_back(r);
+	}
+	for (Queue *q : {&locks_, &final_})
+		for (auto i = q->begin(); i != q->end();) {
+			ServerRequest &r = *i++;
+			if (of && r.exp() != of)
+				continue;
+			q->erase(Queue::s_iterator_to(r));
+			counts_.queued--;
+			out.push_back(r);
+		}
+}
+
+void Recovery::refuse(Queue &q, cfs::Errno why) noexcept
+{
+	while (!q.empty()) {
+		auto r = cfs::RefPtr<ServerRequest>::adopt(&q.front());
+		q.pop_front();
+		r->refuse(why);
+	}
+}
+
+void Recovery::refuse_all(cfs::Errno why) noexcept
+{
+	Queue q;
+	{
+		cfs::SpinGuard g(lock_);
+		take_queued(nullptr, q);
+	}
+	refuse(q, why);
+}
+
+Filter Recovery::take_replay(ServerRequest &req) noexcept
+{
+	if (std::ranges::any_of(replays_, [&](const ServerRequest &r) {
+		    return r.exp() == req.exp() && r.xid() == req.xid();
+	    }))
+		return Filter::drop;
+	if (!replays_.insert(req).second)
+		return Filter::drop;
+	return Filter::taken;
+}
+
+/// A request that says its client has replayed everything, perhaps but for locks.
+Filter Recovery::take_done(ServerRequest &req, Client &c, Queue &replaced) noexcept
+{
+	counts_.replaying -= c.recovery.replaying;
+	c.recovery.replaying = false;
+	if (!(req.body().flags.get() & wire::MSG_LOCK_REPLAY_DONE)) {
+		locks_.push_back(req);
+		return Filter::taken;
+	}
+	counts_.locking -= c.recovery.locking;
+	c.recovery.locking = false;
+	counts_.done += !c.recovery.done;
+	c.recovery.done = true;
+	for (ServerRequest &r : final_)
+		if (r.exp() == req.exp()) {
+			final_.erase(Queue::s_iterator_to(r));
+			counts_.queued--;
+			replaced.push_back(r);
+			break;
+		}
+	final_.push_back(req);
+	return Filter::taken;
+}
+
+Filter Recovery::filter(ServerRequest &req) noexcept
+{
+	Sort sort = sort_of(req.opcode());
+	u32 flags = req.body().flags.get();
+	Transno transno = req.body().transno.get();
+	bool done = flags & (wire::MSG_REQ_REPLAY_DONE | wire::MSG_LOCK_REPLAY_DONE);
+	Client *c = req.exp() ? Client::of(*req.exp()) : nullptr;
+	if (sort == Sort::pass)
+		return Filter::process;
+	if (sort == Sort::later)
+		return Filter::again;
+	Filter f = Filter::process;
+	Queue replaced;
+	{
+		cfs::SpinGuard g(lock_);
+		if (stage_ == Stage::idle || stage_ == Stage::complete)
+			return Filter::process;
+		if (!done && transno == Transno{})
+			return Filter::process;
+		if (!c || !c->recovery.expected)
+			return Filter::evicted;
+		if (ending())
+			return Filter::drop;
+		if (done)
+			f = take_done(req, *c, replaced);
+		else if (transno < next_)
+			f = Filter::process;
+		else
+			f = take_replay(req);
+		if (f == Filter::taken) {
+			req.get();
+			counts_.queued++;
+		}
+		waitq_.wake_all();
+	}
+	// The client has given up on those.
+	while (!replaced.empty()) {
+		auto r = cfs::RefPtr<ServerRequest>::adopt(&replaced.front());
+		replaced.pop_front();
+		r->refuse(cfs::err::TIMEDOUT);
+	}
+	return f;
+}
+
+// ---- the stages ----
+
+void Recovery::set_stage(Stage s) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	stage_ = s;
+}
+
+void Recovery::run() noexcept
+{
+	wait_connected();
+	replay_requests();
+	replay_locks();
+	finish();
+}
+
+void Recovery::wait_connected() noexcept
+{
+	bool late = false;
+	{
+		cfs::SpinGuard g(lock_);
+		while (!ending() && counts_.connected < counts_.members) {
+			auto change = [this]() CFS_NO_TSA {
+				return ending() || counts_.connected >= counts_.members;
+			};
+			// The time begins with the first client, so the deadline may come later.
+			cfs::Instant until =
+				std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
+			(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
+			late = cfs::Instant::now() >= deadline();
+			if (late)
+				break;
+		}
+		if (stop_)
+			return;
+		late = late || abort_;
+	}
+	if (!late)
+		return;
+	vbr_.store(true, std::memory_order_relaxed);
+	evict(Whom::absent, "it did not reconnect in time");
+	cfs::SpinGuard g(lock_);
+	extend(spec_.more);
+}
+
+/// Whether the lowest replay is the next one: by its number, or because nobody can bring a lower
+/// one, every client that still replays having one queued.
+bool Recovery::may_replay() const noexcept
+{
+	if (replays_.empty())
+		return false;
+	return replays_.begin()->body().transno.get() <= next_ ||
+	       replays_.size() >= counts_.replaying;
+}
+
+void Recovery::replay_requests() noexcept
+{
+	set_stage(Stage::requests);
+	for (;;) {
+		cfs::RefPtr<ServerRequest> req;
+		bool late = false;
+		{
+			cfs::SpinGuard g(lock_);
+			auto change = [this]() CFS_NO_TSA {
+				return ending() || may_replay() ||
+				       (counts_.replaying == 0 && replays_.empty());
+			};
+			while (!change() && !late) {
+				cfs::Instant until =
+					std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
+				(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
+				late = cfs::Instant::now() >= deadline();
+			}
+			if (ending() || (counts_.replaying == 0 && replays_.empty()))
+				break;
+			if (may_replay()) {
+				req = cfs::RefPtr<ServerRequest>::adopt(&*replays_.begin());
+				replays_.erase(replays_.begin());
+				counts_.queued--;
+				counts_.replayed++;
+				next_ = std::max(next_, next_of(req->body().transno.get()));
+				extend(cfs::Duration::seconds(5));
+			}
+		}
+		if (req) {
+			req->execute();
+			continue;
+		}
+		vbr_.store(true, std::memory_order_relaxed);
+		evict(Whom::late, "it did not replay its requests in time");
+		cfs::SpinGuard g(lock_);
+		bool past = cfs::Instant::now() >= hard_;
+		abort_ = abort_ || past;
+		extend(spec_.more);
+	}
+	bool stopping = false, aborting = false;
+	{
+		cfs::SpinGuard g(lock_);
+		stopping = stop_;
+		aborting = abort_;
+	}
+	if (stopping)
+		return;
+	if (aborting)
+		evict(Whom::unfinished, "recovery was aborted");
+	evict(Whom::versions, "what it changed has been changed by others");
+}
+
+void Recovery::replay_locks() noexcept
+{
+	set_stage(Stage::locks);
+	for (;;) {
+		cfs::RefPtr<ServerRequest> req;
+		bool late = false;
+		{
+			cfs::SpinGuard g(lock_);
+			auto change = [this]() CFS_NO_TSA {
+				return ending() || !locks_.empty() || counts_.locking == 0;
+			};
+			while (!change() && !late) {
+				cfs::Instant until =
+					std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
+				(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
+				late = cfs::Instant::now() >= deadline();
+			}
+			if (ending() || (locks_.empty() && counts_.locking == 0))
+				break;
+			if (!locks_.empty()) {
+				req = cfs::RefPtr<ServerRequest>::adopt(&locks_.front());
+				locks_.pop_front();
+				counts_.queued--;
+			}
+		}
+		if (req) {
+			req->execute();
+			continue;
+		}
+		evict(Whom::unfinished, "it did not replay its locks in time");
+	}
+	bool aborting = false;
+	{
+		cfs::SpinGuard g(lock_);
+		aborting = abort_ && !stop_;
+	}
+	if (aborting)
+		evict(Whom::unfinished, "recovery was aborted");
+}
+
+void Recovery::finish() noexcept
+{
+	{
+		cfs::SpinGuard g(lock_);
+		if (stop_)
+			return;
+		stage_ = Stage::finishing;
+	}
+	Transno last = user_.on_recovered();
+	Queue waiting;
+	Members ended;
+	Counts c;
+	{
+		cfs::SpinGuard g(lock_);
+		stage_ = Stage::complete;
+		ended_ = cfs::Instant::now();
+		last_ = last;
+		waiting.swap(final_);
+		counts_.queued -= static_cast<u32>(waiting.size());
+		ended.swap(members_);
+		for (Member &m : ended)
+			m.client->recovery = {};
+		c = counts_;
+	}
+	active_.store(false, std::memory_order_release);
+	while (!waiting.empty()) {
+		auto r = cfs::RefPtr<ServerRequest>::adopt(&waiting.front());
+		waiting.pop_front();
+		r->execute();
+	}
+	// What came in between stages belongs to nobody any more.
+	refuse_all(cfs::err::NOTCONN);
+	ended.clear_and_dispose([](Member *m) { cfs::UniquePtr<Member> end(m); });
+	LCONSOLE_INFO(kSubsys, "{}: recovery over: {} of {} clients recovered, {} evicted", name_,
+		      c.done, c.expected, c.evicted);
+}
+
+// ---- for people ----
+
+Recovery::Stage Recovery::stage() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return stage_;
+}
+
+Recovery::Counts Recovery::counts() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return counts_;
+}
+
+void Recovery::show(cfs::FormatSink &out) noexcept
+{
+	Counts c;
+	Stage s = Stage::idle;
+	Transno next{}, last{};
+	std::int64_t began = 0, took = 0, left = 0;
+	{
+		cfs::SpinGuard g(lock_);
+		c = counts_;
+		s = stage_;
+		next = next_;
+		last = last_;
+		began = began_real_;
+		took = (ended_ - began_).s();
+		left = timed_ ? std::max<std::int64_t>(0, (deadline() - cfs::Instant::now()).s())
+			      : spec_.soft.s();
+	}
+	out.print("status: {}\n", name_of(s));
+	if (s == Stage::idle)
+		return;
+	out.print("recovery_start: {}\n", began);
+	if (s == Stage::complete) {
+		out.print("recovery_duration: {}\ncompleted_clients: {}/{}\n"
+			  "replayed_requests: {}\nlast_transno: {}\nVBR: {}\nIR: DISABLED\n",
+			  took, c.done, c.expected, c.replayed, static_cast<u64>(last),
+			  checks_versions() ? "ENABLED" : "DISABLED");
+		return;
+	}
+	out.print("time_remaining: {}\nconnected_clients: {}/{}\nreq_replay_clients: {}\n"
+		  "lock_repay_clients: {}\ncompleted_clients: {}\nevicted_clients: {}\n"
+		  "replayed_requests: {}\nqueued_requests: {}\nnext_transno: {}\n",
+		  left, c.connected, c.expected, c.replaying, c.locking, c.done, c.evicted,
+		  c.replayed, c.queued, static_cast<u64>(next));
+}
+
+} // namespace target
