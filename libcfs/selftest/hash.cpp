@@ -32,9 +32,12 @@ struct BadTraits : EntryTraits {
 	}
 };
 
-/// A table that closes itself, so that a test may end anywhere.
+/// A table that closes itself, so that a test may end anywhere. It has a work item, which kernels
+/// do not want on a stack.
 template <typename Traits>
 struct Scoped {
+	static constexpr cfs_subsys kSubsys = CFS_S_LIBCFS;
+
 	HashTable<Entry, &Entry::in_table, Traits> table{CFS_LOCK_CLASS("selftest hash")};
 
 	~Scoped()
@@ -62,49 +65,49 @@ struct Scoped {
 template <typename Traits>
 Result<> works_as_a_map(Run &run) noexcept
 {
-	Scoped<Traits> s;
-	TRY(s.table.open(CFS_S_LIBCFS, nullptr));
+	auto s = TRY(try_make<Scoped<Traits>>());
+	TRY(s->table.open(CFS_S_LIBCFS, nullptr));
 	unsigned n = run.scale(600);
 	for (unsigned i = 0; i < n; i++)
-		TRY(s.add(i));
-	CHECK(s.table.size() == n && s.walk() == n);
+		TRY(s->add(i));
+	CHECK(s->table.size() == n && s->walk() == n);
 	RefPtr<Entry> twin = TRY(try_make_ref<Entry>(1u));
-	CHECK(!s.table.insert(twin));
-	CHECK(s.table.find_or_insert(twin)->key == 1);
-	CHECK(!(s.table.find_or_insert(twin) == twin));
+	CHECK(!s->table.insert(twin));
+	CHECK(s->table.find_or_insert(twin)->key == 1);
+	CHECK(!(s->table.find_or_insert(twin) == twin));
 	for (unsigned i = 0; i < n; i++) {
-		auto e = s.table.find(i);
+		auto e = s->table.find(i);
 		CHECK(e && e->key == i && e->refs() == 2);
 	}
-	CHECK(!s.table.find(n));
-	auto one = s.table.find(1);
-	CHECK(s.table.erase(*one));
-	CHECK(!s.table.erase(*one));
-	CHECK(one->refs() == 1 && !s.table.find(1));
-	CHECK(s.table.erase_if([](const Entry &e) { return e.key % 2 == 0; }) == (n + 1) / 2);
-	CHECK(s.table.size() == s.walk());
+	CHECK(!s->table.find(n));
+	auto one = s->table.find(1);
+	CHECK(s->table.erase(*one));
+	CHECK(!s->table.erase(*one));
+	CHECK(one->refs() == 1 && !s->table.find(1));
+	CHECK(s->table.erase_if([](const Entry &e) { return e.key % 2 == 0; }) == (n + 1) / 2);
+	CHECK(s->table.size() == s->walk());
 	return {};
 }
 
 Result<> grows_and_shrinks(Run &run) noexcept
 {
-	Scoped<EntryTraits> s;
-	TRY(s.table.open(CFS_S_LIBCFS, nullptr));
+	auto s = TRY(try_make<Scoped<EntryTraits>>());
+	TRY(s->table.open(CFS_S_LIBCFS, nullptr));
 	unsigned n = 1000;
 	for (unsigned i = 0; i < n; i++)
-		TRY(s.add(i));
-	auto small = s.table.bucket_count();
-	TRY(s.table.resize());
-	CHECK(s.table.bucket_count() >= n && s.table.bucket_count() > small);
+		TRY(s->add(i));
+	auto small = s->table.bucket_count();
+	TRY(s->table.resize());
+	CHECK(s->table.bucket_count() >= n && s->table.bucket_count() > small);
 	for (unsigned i = 0; i < n; i++)
-		CHECK(s.table.find(i));
-	CHECK(s.walk() == n);
-	CHECK(s.table.erase_if([](const Entry &e) { return e.key >= 5; }) == n - 5);
-	TRY(s.table.resize());
-	CHECK(s.table.bucket_count() == small);
+		CHECK(s->table.find(i));
+	CHECK(s->walk() == n);
+	CHECK(s->table.erase_if([](const Entry &e) { return e.key >= 5; }) == n - 5);
+	TRY(s->table.resize());
+	CHECK(s->table.bucket_count() == small);
 	for (unsigned i = 0; i < 5; i++)
-		CHECK(s.table.find(i));
-	CHECK(s.walk() == 5);
+		CHECK(s->table.find(i));
+	CHECK(s->walk() == 5);
 	return {};
 }
 
@@ -113,16 +116,16 @@ Result<> grows_by_itself(Run &run) noexcept
 {
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_hash"));
-	Scoped<EntryTraits> s;
-	TRY(s.table.open(CFS_S_LIBCFS, &q));
-	auto small = s.table.bucket_count();
+	auto s = TRY(try_make<Scoped<EntryTraits>>());
+	TRY(s->table.open(CFS_S_LIBCFS, &q));
+	auto small = s->table.bucket_count();
 	for (unsigned i = 0; i < 500; i++)
-		TRY(s.add(i));
+		TRY(s->add(i));
 	q.flush();
-	if (s.table.resize_failures())
+	if (s->table.resize_failures())
 		return fail(err::NOMEM);
-	CHECK(s.table.bucket_count() > small);
-	CHECK(s.walk() == 500);
+	CHECK(s->table.bucket_count() > small);
+	CHECK(s->walk() == 500);
 	return {};
 }
 
@@ -131,10 +134,10 @@ constexpr std::uint64_t kStay = 100;
 /// Entries that are never taken out are always found, whatever the table goes through.
 Result<> lookups_miss_nothing_during_resizes(Run &run) noexcept
 {
-	Scoped<EntryTraits> s;
-	TRY(s.table.open(CFS_S_LIBCFS, nullptr));
+	auto s = TRY(try_make<Scoped<EntryTraits>>());
+	TRY(s->table.open(CFS_S_LIBCFS, nullptr));
 	for (std::uint64_t i = 0; i < kStay; i++)
-		TRY(s.add(i));
+		TRY(s->add(i));
 	std::atomic<bool> done{false};
 	unsigned rounds = run.scale(20);
 	TRY(in_threads(run, 4, [&](unsigned index) -> Result<> {
@@ -142,12 +145,12 @@ Result<> lookups_miss_nothing_during_resizes(Run &run) noexcept
 			Result<> r;
 			for (unsigned i = 0; i < rounds && r; i++) {
 				for (std::uint64_t k = kStay; k < kStay + 300 && r; k++)
-					r = s.add(k);
+					r = s->add(k);
 				if (r)
-					r = s.table.resize();
-				s.table.erase_if([](const Entry &e) { return e.key >= kStay; });
+					r = s->table.resize();
+				s->table.erase_if([](const Entry &e) { return e.key >= kStay; });
 				if (r)
-					r = s.table.resize();
+					r = s->table.resize();
 			}
 			done.store(true);
 			return r;
@@ -155,14 +158,14 @@ Result<> lookups_miss_nothing_during_resizes(Run &run) noexcept
 		Numbers numbers(index);
 		while (!done.load()) {
 			std::uint64_t key = numbers.below(kStay);
-			auto e = s.table.find(key);
+			auto e = s->table.find(key);
 			CHECK(e && e->key == key);
 			if (index == 1)
 				cfs_yield();
 		}
 		return {};
 	}));
-	CHECK(s.walk() == kStay);
+	CHECK(s->walk() == kStay);
 	return {};
 }
 
@@ -171,31 +174,31 @@ Result<> insertions_and_removals_pair_up(Run &run) noexcept
 {
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_pairs"));
-	Scoped<EntryTraits> s;
-	TRY(s.table.open(CFS_S_LIBCFS, &q));
+	auto s = TRY(try_make<Scoped<EntryTraits>>());
+	TRY(s->table.open(CFS_S_LIBCFS, &q));
 	std::atomic<std::int64_t> balance{0};
 	unsigned n = run.scale(2000);
 	TRY(in_threads(run, 4, [&](unsigned index) -> Result<> {
 		Numbers numbers(index + 77);
 		for (unsigned i = 0; i < n; i++) {
 			std::uint64_t key = numbers.below(300);
-			if (auto e = s.table.find(key)) {
+			if (auto e = s->table.find(key)) {
 				CHECK(e->key == key);
-				if (s.table.erase(*e))
+				if (s->table.erase(*e))
 					balance.fetch_sub(1);
 			} else {
 				RefPtr<Entry> fresh = TRY(try_make_ref<Entry>(key));
-				if (s.table.insert(fresh))
+				if (s->table.insert(fresh))
 					balance.fetch_add(1);
 			}
 		}
 		return {};
 	}));
 	q.flush();
-	if (s.table.resize_failures())
+	if (s->table.resize_failures())
 		return fail(err::NOMEM);
-	CHECK(balance.load() == static_cast<std::int64_t>(s.walk()));
-	CHECK(s.table.size() == s.walk());
+	CHECK(balance.load() == static_cast<std::int64_t>(s->walk()));
+	CHECK(s->table.size() == s->walk());
 	return {};
 }
 

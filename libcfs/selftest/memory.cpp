@@ -32,7 +32,7 @@ bool is_all(const unsigned char *p, std::size_t n, unsigned char v) noexcept
 
 Result<> allocations_of_every_size(Run &run) noexcept
 {
-	for (std::size_t n : {1, 7, 8, 16, 63, 64, 512, 4095, 4096, 8192}) {
+	for (std::size_t n : {1ul, 7ul, 8ul, 16ul, 63ul, 64ul, 512ul, 4095ul, 4096ul, 8192ul}) {
 		auto *p = static_cast<unsigned char *>(cfs_alloc(kOwn, n, CFS_ALLOC_ZERO));
 		if (!p)
 			return fail(err::NOMEM);

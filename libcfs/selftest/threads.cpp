@@ -72,8 +72,11 @@ Result<> threads_run_on_their_partition(Run &run) noexcept
 	return {};
 }
 
+// Kernels check that work items and timers are not on a stack, so tests make theirs with try_make.
+
 /// Items that note when they ran.
 struct Job {
+	static constexpr cfs_subsys kSubsys = CFS_S_LIBCFS;
 	std::atomic<unsigned> *runs = nullptr;
 	unsigned order = ~0u;
 	void body() noexcept { order = runs->fetch_add(1); }
@@ -86,13 +89,14 @@ Result<> work_runs_in_order_one_at_a_time(Run &run) noexcept
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_order", 1));
 	std::atomic<unsigned> runs{0};
-	Job jobs[8];
+	auto jobs = TRY(Array<Job>::make(CFS_S_LIBCFS, 8));
+	unsigned queued = 0;
 	for (Job &j : jobs) {
 		j.runs = &runs;
-		CHECK(j.work.queue(q));
+		queued += j.work.queue(q);
 	}
 	q.flush();
-	CHECK(runs.load() == 8);
+	CHECK(queued == 8 && runs.load() == 8);
 	for (unsigned i = 0; i < 8; i++)
 		CHECK(jobs[i].order == i);
 	return {};
@@ -100,6 +104,7 @@ Result<> work_runs_in_order_one_at_a_time(Run &run) noexcept
 
 /// An item that holds the queue up until it is told to go on.
 struct Plug {
+	static constexpr cfs_subsys kSubsys = CFS_S_LIBCFS;
 	std::atomic<bool> in{false};
 	std::atomic<bool> go_on{false};
 	void body() noexcept
@@ -116,21 +121,21 @@ Result<> queued_work_is_queued_once_and_can_be_cancelled(Run &run) noexcept
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_cancel", 1));
 	std::atomic<unsigned> runs{0};
-	Plug plug;
-	Job job;
-	job.runs = &runs;
-	CHECK(plug.work.queue(q));
-	auto plugged = poll([&] { return plug.in.load(); });
-	bool first = job.work.queue(q);
-	bool second = job.work.queue(q);
-	bool cancelled = job.work.cancel_sync();
-	bool again = job.work.cancel_sync();
-	plug.go_on.store(true);
+	auto plug = TRY(try_make<Plug>());
+	auto job = TRY(try_make<Job>());
+	job->runs = &runs;
+	CHECK(plug->work.queue(q));
+	auto plugged = poll([&] { return plug->in.load(); });
+	bool first = job->work.queue(q);
+	bool second = job->work.queue(q);
+	bool cancelled = job->work.cancel_sync();
+	bool again = job->work.cancel_sync();
+	plug->go_on.store(true);
 	q.flush();
 	TRY(plugged);
 	CHECK(first && !second && cancelled && !again);
 	CHECK(runs.load() == 0);
-	CHECK(job.work.queue(q));
+	CHECK(job->work.queue(q));
 	q.flush();
 	CHECK(runs.load() == 1);
 	return {};
@@ -140,12 +145,13 @@ Result<> cancelling_waits_for_the_end(Run &run) noexcept
 {
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_sync"));
-	Plug plug;
-	CHECK(plug.work.queue(q));
-	auto plugged = poll([&] { return plug.in.load(); });
-	plug.go_on.store(true);
-	CHECK(!plug.work.cancel_sync());
+	auto plug = TRY(try_make<Plug>());
+	CHECK(plug->work.queue(q));
+	auto plugged = poll([&] { return plug->in.load(); });
+	plug->go_on.store(true);
+	bool was_pending = plug->work.cancel_sync();
 	TRY(plugged);
+	CHECK(!was_pending);
 	return {};
 }
 
@@ -192,14 +198,14 @@ Result<> queues_work_at_once(Run &run) noexcept
 	std::atomic<unsigned> runs{0};
 	unsigned n = run.scale(500);
 	TRY(in_threads(run, 3, [&](unsigned) -> Result<> {
-		Job job;
-		job.runs = &runs;
+		auto job = TRY(try_make<Job>());
+		job->runs = &runs;
 		for (unsigned i = 0; i < n; i++) {
-			job.work.queue(q);
+			job->work.queue(q);
 			if (i % 16 == 0)
 				cfs_yield();
 		}
-		job.work.cancel_sync();
+		job->work.cancel_sync();
 		return {};
 	}));
 	CHECK(runs.load() <= 3 * n);
@@ -207,6 +213,7 @@ Result<> queues_work_at_once(Run &run) noexcept
 }
 
 struct Alarm {
+	static constexpr cfs_subsys kSubsys = CFS_S_LIBCFS;
 	std::atomic<unsigned> rings{0};
 	std::atomic<std::uint64_t> at{0};
 	void body() noexcept
@@ -222,13 +229,13 @@ Result<> timers_ring_after_their_deadline(Run &run) noexcept
 {
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_timer"));
-	Alarm alarm;
+	auto alarm = TRY(try_make<Alarm>());
 	Instant when = after(Duration::millis(5));
-	alarm.timer.arm(q, when);
-	auto rang = poll([&] { return alarm.rings.load() == 1; });
-	alarm.timer.cancel_sync();
+	alarm->timer.arm(q, when);
+	auto rang = poll([&] { return alarm->rings.load() == 1; });
+	alarm->timer.cancel_sync();
 	TRY(rang);
-	CHECK(alarm.at.load() >= when.ns());
+	CHECK(alarm->at.load() >= when.ns());
 	return {};
 }
 
@@ -236,15 +243,16 @@ Result<> timers_forget_what_they_were_armed_for(Run &run) noexcept
 {
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_rearm"));
-	Alarm alarm;
-	alarm.timer.arm(q, after(Duration::seconds(3600)));
-	alarm.timer.arm(q, Instant::now());
-	auto rang = poll([&] { return alarm.rings.load() == 1; });
-	alarm.timer.arm(q, after(Duration::seconds(3600)));
-	CHECK(alarm.timer.cancel_sync());
-	CHECK(!alarm.timer.cancel_sync());
+	auto alarm = TRY(try_make<Alarm>());
+	alarm->timer.arm(q, after(Duration::seconds(3600)));
+	alarm->timer.arm(q, Instant::now());
+	auto rang = poll([&] { return alarm->rings.load() == 1; });
+	alarm->timer.arm(q, after(Duration::seconds(3600)));
+	bool was_armed = alarm->timer.cancel_sync();
+	bool still_armed = alarm->timer.cancel_sync();
 	TRY(rang);
-	CHECK(alarm.rings.load() == 1);
+	CHECK(was_armed && !still_armed);
+	CHECK(alarm->rings.load() == 1);
 	return {};
 }
 
