@@ -37,6 +37,8 @@ bool set_flag(SeedFlags &f, std::string_view name, std::string_view value)
 		f.first = number(name, value);
 	else if (name == "trace")
 		f.trace = value != "0";
+	else if (name == "twice")
+		f.twice = value != "0";
 	else if (name == "report")
 		f.report_file = value;
 	else
@@ -50,7 +52,8 @@ SeedFlags from_environment()
 	for (auto [env, name] : {std::pair{"CFS_SIM_SEED", "seed"},
 				 {"CFS_SIM_SEEDS", "seeds"},
 				 {"CFS_SIM_FIRST", "first"},
-				 {"CFS_SIM_TRACE", "trace"}})
+				 {"CFS_SIM_TRACE", "trace"},
+				 {"CFS_SIM_TWICE", "twice"}})
 		if (const char *v = std::getenv(env))
 			set_flag(f, name, v);
 	return f;
@@ -86,7 +89,10 @@ void parse_seed_flags(int &argc, char **argv)
 	argv[argc] = nullptr;
 }
 
-Outcome run_seed(std::uint64_t seed, const Options &options, const Scenario &scenario)
+namespace
+{
+
+Outcome run_once(std::uint64_t seed, const Options &options, const Scenario &scenario)
 {
 	Options o = options;
 	o.trace = o.trace || seed_flags().trace;
@@ -101,6 +107,25 @@ Outcome run_seed(std::uint64_t seed, const Options &options, const Scenario &sce
 		}
 	}
 	return w.outcome();
+}
+
+} // namespace
+
+Outcome run_seed(std::uint64_t seed, const Options &options, const Scenario &scenario)
+{
+	Outcome first = run_once(seed, options, scenario);
+	if (!seed_flags().twice)
+		return first;
+	Outcome second = run_once(seed, options, scenario);
+	if (second.trace_hash == first.trace_hash && second.report == first.report)
+		return first;
+	second.failure = Failure::check;
+	second.title = "two runs of one seed differ: something depends on addresses, the host's "
+		       "clock or static variables";
+	second.report = "==== " + second.title + "\nseed " + std::to_string(seed) + ", steps " +
+			std::to_string(first.steps) + " and " + std::to_string(second.steps) +
+			"\n---- first:\n" + first.report + "---- second:\n" + second.report;
+	return second;
 }
 
 SeedResult run_until_failure(unsigned count, const Options &options, const Scenario &scenario,

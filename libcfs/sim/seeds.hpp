@@ -6,9 +6,11 @@
 //     --sim-seeds=N    this many instead of what the test asks for
 //     --sim-first=N    beginning with this one (1)
 //     --sim-trace      print the event log while it runs
+//     --sim-twice      run each seed twice and fail if the runs differ
 //     --sim-report=F   write the report of a failure to a file
 //
-// or, in the environment, CFS_SIM_SEED, CFS_SIM_SEEDS, CFS_SIM_FIRST, CFS_SIM_TRACE=1.
+// or, in the environment, CFS_SIM_SEED, CFS_SIM_SEEDS, CFS_SIM_FIRST, CFS_SIM_TRACE=1,
+// CFS_SIM_TWICE=1.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +28,7 @@ struct SeedFlags {
 	std::optional<unsigned> count;
 	std::uint64_t first = 1;
 	bool trace = false;
+	bool twice = false;
 	std::string report_file;
 };
 /// The flags of this process.

@@ -71,6 +71,9 @@ struct Options {
 	std::uint32_t spurious_one_in = 50;
 	/// Report locks of classes taken in both orders, even if nothing came of it.
 	bool lock_order = true;
+	/// In code compiled for it (sim_instrumented() of the build), plain reads and writes of
+	/// memory are preemption points too, not only atomic ones.
+	bool memory_points = false;
 	/// Virtual time that each preemption point takes.
 	Nanos step = 100;
 	/// Steps without anyone being idle before the run counts as a livelock.

@@ -67,21 +67,23 @@ TEST(SimLocks, ExcludeEachOther)
 					sleep_for(10);
 					readers--;
 				}
-				{
-					cfs::WriteGuard g(sem);
-					EXPECT_EQ(readers, 0);
-					EXPECT_EQ(writers++, 0);
-					sleep_for(10);
-					writers--;
-					sem.downgrade();
-					readers++;
-					point();
-					readers--;
-					// The guard gives back a writer's lock.
-					sem.unlock_shared();
-					sem.lock();
-				}
+				write();
 			}
+		}
+		// The analysis can not follow a downgrade.
+		void write() CFS_NO_TSA
+		{
+			sem.lock();
+			EXPECT_EQ(readers, 0);
+			EXPECT_EQ(writers++, 0);
+			sleep_for(10);
+			writers--;
+			readers++;
+			sem.downgrade();
+			EXPECT_EQ(writers, 0);
+			point();
+			readers--;
+			sem.unlock_shared();
 		}
 	};
 	int most_readers = 0;

@@ -471,13 +471,13 @@ TEST(Complaint, ADeadlockAmongOthersThatGoOn)
 
 TEST(Complaint, ALockTakenTwiceOrGivenBackByOthers)
 {
-	Outcome o = run_one(1, [] {
+	Outcome o = run_one(1, []() CFS_NO_TSA {
 		cfs::Mutex l(CFS_LOCK_CLASS("the lock"));
 		cfs::MutexGuard g(l);
 		l.lock();
 	});
 	expect_failure(o, Failure::bug, "\"the lock\" taken again");
-	o = run_one(1, [] {
+	o = run_one(1, []() CFS_NO_TSA {
 		cfs::Mutex l(CFS_LOCK_CLASS("the lock"));
 		l.unlock();
 	});
