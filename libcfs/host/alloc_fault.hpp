@@ -4,8 +4,9 @@
 // kernel is a target: cfs_alloc() and pages unless CFS_ALLOC_NOFAULT, slab objects, and the making
 // of caches, threads, work queues and parameter files.
 //
-// A site is a place in the code: the return addresses of the innermost few callers. Two calls of
-// one constructor from different places are two sites.
+// A site is a place in the code: the return addresses of the innermost few callers, up to the start
+// of the thread or the body under test. Two calls of one constructor from different places are two
+// sites.
 //
 // One injector is armed at a time in a process. It may be armed while other threads run.
 #pragma once
@@ -42,9 +43,36 @@ public:
 	FailRandomly &operator=(const FailRandomly &) = delete;
 };
 
+/// Lets each site fail once, in one run of the code under test after the other:
+///
+///     FailSites faults;
+///     do {
+///             faults.arm();
+///             run();
+///     } while (faults.disarm());
+class FailSites
+{
+public:
+	FailSites();
+	~FailSites();
+	FailSites(const FailSites &) = delete;
+	FailSites &operator=(const FailSites &) = delete;
+
+	/// From now on the first allocation from a site that has not had its turn fails, and no
+	/// other. Sites of the calling thread (or fiber) end at the caller's frame.
+	void arm();
+	/// Whether one has failed since arm(). By the thread (or fiber) that armed it.
+	bool disarm();
+	/// Of the one that failed: its site, and whether the platform does without it (one more
+	/// thread of a work queue), so that no error comes of it.
+	[[nodiscard]] std::string site() const;
+	[[nodiscard]] bool spare() const;
+};
+
 /// What became of one run of fail_each_site().
 struct FaultRun {
 	std::string site;	  ///< "make_peer < Table::add < main", innermost first
+	bool spare = false;	  ///< FailSites::spare()
 	bool failed_body = false; ///< the body returned an error
 	std::string leaks;	  ///< memory held after the run and not before it; empty when none
 };
@@ -54,8 +82,8 @@ struct FaultReport {
 	bool clean_run_ok = false;  ///< the last run, in which nothing failed, returned success
 	bool gave_up = false;	    ///< max_sites was reached
 
-	/// Every site's failure was reported by the body as an error, nothing leaked, and the
-	/// run without a failure succeeded.
+	/// Every site's failure was reported by the body as an error (unless it is spare),
+	/// nothing leaked, and the run without a failure succeeded.
 	[[nodiscard]] bool all_good() const;
 	/// One line for each run that was not good.
 	[[nodiscard]] std::string complaints() const;

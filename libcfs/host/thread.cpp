@@ -59,6 +59,7 @@ void *thread_main(void *arg)
 {
 	auto *t = static_cast<cfs_thread *>(arg);
 	t->ctl.enter();
+	t->ctl.site_end = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
 	pthread_setname_np(pthread_self(), t->ctl.comm);
 	t->fn(t->arg);
 	if (t->ctl.atomic_context())
@@ -183,6 +184,8 @@ int cfs_thread_start(cfs_node *node, const char *name, int cpt, void (*fn)(void 
 		     cfs_thread **out) noexcept
 {
 	may_block("cfs_thread_start");
+	if (cpt != CFS_CPT_ANY && cfs_cpt_weight(static_cast<unsigned>(cpt)) == 0)
+		return -EINVAL;
 	if (inject_failure())
 		return -ENOMEM;
 	auto *t = new cfs_thread(node, fn, arg);
@@ -249,7 +252,7 @@ unsigned int cfs_cpt_weight(unsigned int cpt) noexcept
 {
 	unsigned cpus = cfs_cpu_count();
 	unsigned cpts = cfs_cpt_count();
-	return cpus / cpts + (cpt < cpus % cpts);
+	return cpt < cpts ? cpus / cpts + (cpt < cpus % cpts) : 0;
 }
 
 uint64_t cfs_now_ns(void) noexcept

@@ -124,7 +124,7 @@ capture_site(Site &out) noexcept
 	auto fp = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
 	// Our own frame's return address is our caller; its callers are what is asked for.
 	for (unsigned depth = 0; out.n < kSiteFramesMax; depth++) {
-		if (fp < t.stack_low || fp + 16 > t.stack_high || fp % 8 != 0)
+		if (fp < t.stack_low || fp + 16 > t.stack_high || fp >= t.site_end || fp % 8 != 0)
 			break;
 		auto next = reinterpret_cast<const std::uintptr_t *>(fp)[0];
 		auto ret = reinterpret_cast<const std::uintptr_t *>(fp)[1];

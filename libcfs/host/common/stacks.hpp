@@ -2,8 +2,9 @@
 //
 // Stacks of hosted code: cheap capture of a few return addresses (allocation sites, fault
 // injection), and readable traces for reports. Capture walks frame pointers, which every hosted
-// target is compiled with (see CMakeLists.txt); it is bounded by the current stack, so that frames
-// of foreign code without frame pointers end the walk and do no harm.
+// target is compiled with (see CMakeLists.txt). The walk ends where the code under test begins
+// (Task::site_end): what called that, a sanitizer or the C library, need not keep frame pointers,
+// and what it left in the register would make the same place look like another one in each run.
 //
 // Text holds no addresses, so that the same failure prints the same text in every run.
 #pragma once

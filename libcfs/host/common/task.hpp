@@ -34,9 +34,12 @@ struct Task {
 	std::uint32_t rcu_depth = 0;  ///< nested RCU sections
 	std::uintptr_t stack_low = 0;
 	std::uintptr_t stack_high = 0;
+	std::uintptr_t site_end =
+		UINTPTR_MAX;	       ///< frames at and above it are of no allocation's site
 	std::uint32_t maps = 0;	       ///< pages mapped now
 	const void *mapped[8] = {};    ///< their addresses, in order of mapping
 	bool alloc_faults_off = false; ///< set while a report is being made
+	bool spare = false;	       ///< the platform does without what it tries to make now
 	std::atomic<std::uint32_t> signals{0};
 
 	[[nodiscard]] bool atomic_context() const noexcept { return spin_depth || rcu_depth; }

@@ -266,7 +266,9 @@ void cfs_workq::run(Worker &w)
 		}
 		if (another) {
 			// Without a further worker the queue is slower, not wrong.
+			task().spare = true;
 			(void)start_worker();
+			task().spare = false;
 			SpinScope g(lock);
 			starting = false;
 		}
