@@ -168,5 +168,4 @@ EXPORT_SYMBOL_GPL(cfs_node_put);
 EXPORT_SYMBOL_GPL(cfs_node_net);
 
 /* glue.h */
-EXPORT_SYMBOL_GPL(cfs_mem_fail_after);
-EXPORT_SYMBOL_GPL(cfs_mem_has_failed);
+EXPORT_SYMBOL_GPL(cfs_mem_set_refuser);

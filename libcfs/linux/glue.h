@@ -33,9 +33,10 @@ void cfs_mem_charge(enum cfs_subsys s, s64 bytes, s64 objects);
 /* Whether this allocation is to fail on purpose; counts it if so. */
 bool cfs_mem_refuse(enum cfs_subsys s, unsigned int flags);
 void cfs_mem_failed(enum cfs_subsys s);
-/* For the self-test module: the n-th allocation from now fails (0: none); whether one has since. */
-void cfs_mem_fail_after(long n);
-bool cfs_mem_has_failed(void);
+/* For the self-test module, one at a time: `refuse` is asked about every allocation, and those it
+ * says true to fail. It is called in RCU read sections. NULL: no more calls once this has returned.
+ * Sleeps. */
+void cfs_mem_set_refuser(bool (*refuse)(void));
 
 /* CPUs of a partition; NULL for a number that is none. */
 const struct cpumask *cfs_cpt_mask(int cpt);

@@ -44,17 +44,23 @@ static struct usage usage[CFS_S_COUNT];
 static atomic_long_t fail_after;
 static unsigned long fail_every;
 static atomic_long_t fail_count;
-static bool fail_hit; /* since fail_after was last set */
+static bool (*refuser)(void);
 
-void cfs_mem_fail_after(long n)
+void cfs_mem_set_refuser(bool (*refuse)(void))
 {
-	WRITE_ONCE(fail_hit, false);
-	atomic_long_set(&fail_after, n);
+	WRITE_ONCE(refuser, refuse);
+	synchronize_rcu();
 }
 
-bool cfs_mem_has_failed(void)
+static bool refuser_says_no(void)
 {
-	return READ_ONCE(fail_hit);
+	bool (*refuse)(void), no;
+
+	rcu_read_lock();
+	refuse = READ_ONCE(refuser);
+	no = refuse && refuse();
+	rcu_read_unlock();
+	return no;
 }
 
 static int fail_after_set(const char *text, const struct kernel_param *kp)
@@ -63,7 +69,7 @@ static int fail_after_set(const char *text, const struct kernel_param *kp)
 	int rc = kstrtol(text, 0, &n);
 
 	if (!rc)
-		cfs_mem_fail_after(max(n, 0L));
+		atomic_long_set(&fail_after, max(n, 0L));
 	return rc;
 }
 
@@ -117,7 +123,7 @@ bool cfs_mem_refuse(enum cfs_subsys s, unsigned int flags)
 	unsigned long every = READ_ONCE(fail_every);
 	bool no = false;
 
-	if (likely(!every && atomic_long_read(&fail_after) <= 0))
+	if (likely(!every && atomic_long_read(&fail_after) <= 0 && !READ_ONCE(refuser)))
 		return false;
 	if (flags & CFS_ALLOC_NOFAULT)
 		return false;
@@ -125,10 +131,9 @@ bool cfs_mem_refuse(enum cfs_subsys s, unsigned int flags)
 		no = atomic_long_dec_return(&fail_after) == 0;
 	if (every)
 		no |= atomic_long_inc_return(&fail_count) % every == 0;
-	if (no) {
-		WRITE_ONCE(fail_hit, true);
+	no = no || refuser_says_no();
+	if (no)
 		cfs_mem_failed(s);
-	}
 	return no;
 }
 

@@ -108,9 +108,8 @@ Result<> nobody_is_inside_a_closed_gate(Run &run) noexcept
 				if (auto pass = gate.enter()) {
 					inside.fetch_add(1);
 					inside.fetch_sub(1);
-				} else {
-					cfs_yield();
 				}
+				cfs_yield();
 			}
 			return {};
 		}

@@ -13,7 +13,8 @@
 //     constexpr Test kTests[] = {{"Lock", "CountsEveryThread", counts}};
 //
 // A test must end by itself whatever fails in it, so a thread never waits for one that may not have
-// started.
+// started. A loop until another thread has done something yields in each turn: most kernels do not
+// take a CPU away from a thread of their own, and no RCU grace period ends while it runs.
 #pragma once
 
 #include <atomic>

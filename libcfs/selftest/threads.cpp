@@ -43,6 +43,23 @@ Result<> names_are_cut(Run &run) noexcept
 	return {};
 }
 
+Result<> join_waits_for_the_end(Run &run) noexcept
+{
+	struct Slow {
+		std::atomic<bool> ended{false};
+		void body() noexcept
+		{
+			cfs_sleep_until(after(Duration::millis(5)).ns());
+			ended.store(true);
+		}
+	} slow;
+	Thread t;
+	TRY(t.start<&Slow::body>(run.node(), "slow", &slow));
+	t.join();
+	CHECK(slow.ended.load());
+	return {};
+}
+
 Result<> partitions_are_sound(Run &run) noexcept
 {
 	unsigned weight = 0;
@@ -50,9 +67,19 @@ Result<> partitions_are_sound(Run &run) noexcept
 	CHECK(cfs_cpt_current() < cfs_cpt_count());
 	CHECK(cfs_cpu_count() >= 1);
 	CHECK(cfs_cpu_current() < cfs_cpu_count());
-	for (unsigned i = 0; i < cfs_cpt_count(); i++)
+	for (unsigned i = 0; i < cfs_cpt_count(); i++) {
+		CHECK(cfs_cpt_weight(i) > 0);
 		weight += cfs_cpt_weight(i);
+	}
 	CHECK(weight >= 1 && weight <= cfs_cpu_count());
+	CHECK(cfs_cpt_weight(cfs_cpt_count()) == 0);
+	struct Nothing {
+		void body() noexcept {}
+	} nothing;
+	Thread t;
+	auto nowhere = t.start<&Nothing::body>(run.node(), "nowhere", &nothing,
+					       static_cast<int>(cfs_cpt_count()));
+	CHECK(!nowhere && nowhere.error() == err::INVAL);
 	return {};
 }
 
@@ -87,7 +114,7 @@ struct Job {
 Result<> work_runs_in_order_one_at_a_time(Run &run) noexcept
 {
 	WorkQueue q;
-	TRY(q.create(run.node(), "selftest_order", 1));
+	TRY(q.create(run.node(), "selftest_with_a_name_that_is_long", 1));
 	std::atomic<unsigned> runs{0};
 	auto jobs = TRY(Array<Job>::make(CFS_S_LIBCFS, 8));
 	unsigned queued = 0;
@@ -244,6 +271,7 @@ Result<> timers_forget_what_they_were_armed_for(Run &run) noexcept
 	WorkQueue q;
 	TRY(q.create(run.node(), "selftest_rearm"));
 	auto alarm = TRY(try_make<Alarm>());
+	alarm->timer.arm(q, Instant::never());
 	alarm->timer.arm(q, after(Duration::seconds(3600)));
 	alarm->timer.arm(q, Instant::now());
 	auto rang = poll([&] { return alarm->rings.load() == 1; });
@@ -284,6 +312,7 @@ Result<> randomness_varies(Run &run) noexcept
 constexpr Test kTests[] = {
 	{"Thread", "HaveIdentities", threads_have_identities},
 	{"Thread", "NamesAreCut", names_are_cut},
+	{"Thread", "JoinWaitsForTheEnd", join_waits_for_the_end},
 	{"Thread", "PartitionsAreSound", partitions_are_sound},
 	{"Thread", "RunOnTheirPartition", threads_run_on_their_partition},
 	{"Work", "RunsInOrderOneAtATime", work_runs_in_order_one_at_a_time},

@@ -26,6 +26,7 @@ Result<> deadlines_end_waits(Run &run) noexcept
 		CHECK(Instant::now() >= end);
 		r = q.wait(mode, Instant::from_ns(1), [] { return false; });
 		CHECK(!r && r.error() == err::TIMEDOUT);
+		CHECK(q.wait(mode, Instant::from_ns(1), [] { return true; }));
 	}
 	return {};
 }

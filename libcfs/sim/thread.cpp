@@ -84,6 +84,8 @@ int cfs_thread_start(cfs_node *node, const char *name, int cpt, void (*fn)(void 
 	may_block("cfs_thread_start");
 	if (!current_sched)
 		misuse("cfs_thread_start() outside a simulation");
+	if (cpt != CFS_CPT_ANY && cfs_cpt_weight(static_cast<unsigned>(cpt)) == 0)
+		return -EINVAL;
 	if (inject_failure())
 		return -ENOMEM;
 	auto *t = new cfs_thread(node, name);
@@ -153,9 +155,9 @@ unsigned int cfs_cpt_current(void) noexcept
 	return cfs_cpu_current() / (m.cpus / m.cpts);
 }
 
-unsigned int cfs_cpt_weight(unsigned int) noexcept
+unsigned int cfs_cpt_weight(unsigned int cpt) noexcept
 {
-	return machine().cpus / machine().cpts;
+	return cpt < machine().cpts ? machine().cpus / machine().cpts : 0;
 }
 
 uint64_t cfs_now_ns(void) noexcept

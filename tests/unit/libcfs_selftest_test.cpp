@@ -42,14 +42,14 @@ TEST_P(Selftest, ReturnsAnErrorWhenMemoryIsRefused)
 {
 	auto report = cfs::host::fail_each_site([this]() -> cfs::Result<> {
 		int rc = run(2);
+		cfs_log_clear(); // what it said is no leak
 		EXPECT_NE(rc, -EBADMSG) << why_;
 		return cfs::to_result(rc);
 	});
 	EXPECT_TRUE(report.clean_run_ok && !report.gave_up) << why_;
 	for (auto &r : report.runs) {
 		EXPECT_EQ(r.leaks, "") << r.site;
-		// A work queue that finds no memory for one more thread does with those it has.
-		EXPECT_TRUE(r.failed_body || r.site.starts_with("start_thread")) << r.site;
+		EXPECT_TRUE(r.failed_body || r.spare) << r.site;
 	}
 }
 
@@ -65,7 +65,7 @@ TEST(SelftestRunner, ReportsEachAndCounts)
 	ASSERT_EQ(cfs_core_start(), 0);
 	std::vector<std::string> lines;
 	unsigned failed = cfs_selftest_run(
-		cfs_node_current(), "Checksum.", 1,
+		cfs_node_current(), "Page.", 1,
 		[](void *ctx, const char *line, std::size_t n) {
 			static_cast<std::vector<std::string> *>(ctx)->emplace_back(line, n);
 		},
@@ -73,10 +73,9 @@ TEST(SelftestRunner, ReportsEachAndCounts)
 	cfs_core_stop();
 	EXPECT_EQ(failed, 0u);
 	EXPECT_EQ(lines, (std::vector<std::string>{
-				 "ok Checksum.OfTheCheckString",
-				 "ok Checksum.TheInternetOneOfItsRfc",
-				 "ok Checksum.GoesOnFromAnyPoint",
-				 "3 passed, 0 failed",
+				 "ok Page.HoldsWhatIsWritten",
+				 "ok Page.OfAllocatedMemory",
+				 "2 passed, 0 failed",
 			 }));
 }
 

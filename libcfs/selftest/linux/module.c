@@ -1,135 +1,149 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// cfs_selftest.ko: the tests of the platform layer, inside a kernel. Not for production machines.
+// cfs_selftest.ko: the self-tests (libcfs/selftest/) inside a kernel. Not for production machines.
 //
-// It runs them as it loads, and does not load when one fails. /sys/kernel/debug/cfs_selftest/run
-// has the results of the last run, and runs those whose name contains what is written to it.
+// It runs them as it loads, and does not load when one fails: each once as it is, and again with
+// each place in it that allocates failing once, when it has to end with -ENOMEM. After every run
+// memory must be what it was before. /sys/kernel/debug/cfs_selftest/run has the results of the last
+// run, and runs those whose name contains what is written to it.
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
 
 #include "../../linux/glue.h"
 #include "../../linux/node.h"
-#if __has_include("../run.h")
 #include "../run.h"
-#define HAVE_PORTABLE_TESTS
-#endif
-#include "boundary.h"
+#include "libcfs/plat/core.h"
+#include "libcfs/plat/lock.h"
 #include "libcfs/plat/mem.h"
 #include "selftest.h"
 
 #define RESULTS_BYTES (16 << 10)
+#define COMPLAINT_BYTES 256
 
 static bool run = true;
 module_param(run, bool, 0444);
 MODULE_PARM_DESC(run, "run all tests at load, and fail to load when one fails");
 
+static unsigned int percent = 10;
+module_param(percent, uint, 0644);
+MODULE_PARM_DESC(percent, "iterations of each test; emulated machines run a tenth of them");
+
 static struct cfs_pdir *dir;
 static struct cfs_pfile *warn_file, *run_file;
 
-/* ---- the tests ---- */
+/* ---- one test ---- */
+
+/* What is allocated, but for messages in the log. */
+static s64 objects_held(void)
+{
+	struct cfs_mem_usage u;
+	s64 sum = 0;
+	int s;
+
+	cfs_log_clear();
+	for (s = 0; s < CFS_S_COUNT; s++) {
+		cfs_mem_usage(s, &u);
+		sum += u.objects;
+	}
+	return sum;
+}
+
+/* Keeps what a test complains of until it is known whether it should. */
+static void complain(void *ctx, const char *line, size_t n)
+{
+	strscpy(ctx, line, min_t(size_t, n + 1, COMPLAINT_BYTES));
+}
+
+/* Whether a run went as it has to: 0, or -ENOMEM if an allocation of it was refused. */
+static bool run_once(struct cfs_node *node, unsigned int test, bool with_faults, bool *refused)
+{
+	char complaint[COMPLAINT_BYTES] = "";
+	s64 before = objects_held(), left;
+	int rc;
+
+	if (with_faults)
+		cfs_selftest_faults_arm();
+	rc = cfs_selftest_run_one(node, test, with_faults ? 1 : percent, complain, complaint);
+	*refused = with_faults && cfs_selftest_faults_disarm();
+	left = objects_held() - before;
+	if (left) {
+		cfs_rcu_barrier();
+		left = objects_held() - before;
+	}
+	if (rc != (*refused ? -ENOMEM : 0))
+		pr_info("cfs_selftest: %d, %s refused memory: %s\n", rc,
+			*refused ? "a place" : "nothing", complaint);
+	else if (left)
+		pr_info("cfs_selftest: %lld objects of memory are left\n", left);
+	else
+		return true;
+	return false;
+}
+
+static bool run_test(struct cfs_node *node, unsigned int test, unsigned int *places)
+{
+	bool refused, ok = run_once(node, test, false, &refused);
+
+	*places = 0;
+	cfs_selftest_faults_forget();
+	while (ok) {
+		ok = run_once(node, test, true, &refused);
+		if (!refused)
+			break;
+		++*places;
+	}
+	return ok;
+}
+
+/* ---- all of them ---- */
 
 static DEFINE_MUTEX(run_lock);
-static char results[RESULTS_BYTES]; /* by run_lock, with the next two */
+static char results[RESULTS_BYTES]; /* by run_lock, with the next one */
 static size_t results_used;
-static unsigned int tests;
 
-void cfs_boundary_fail_alloc(long n)
+__printf(1, 2) static void report(const char *format, ...)
 {
-	cfs_mem_fail_after(n);
-}
-
-bool cfs_boundary_alloc_failed(void)
-{
-	return cfs_mem_has_failed();
-}
-
-static void report(void *ctx, const struct cfs_boundary_result *r)
-{
+	va_list args;
 	char line[160];
 	int n;
 
-	if (r->failure)
-		n = scnprintf(line, sizeof(line), "FAIL %s: %s (%d), out-of-memory run %u\n",
-			      r->name, r->failure, r->line, r->oom_runs);
-	else
-		n = scnprintf(line, sizeof(line), "ok %s, %u out-of-memory runs\n", r->name,
-			      r->oom_runs);
+	va_start(args, format);
+	n = vscnprintf(line, sizeof(line), format, args);
+	va_end(args);
 	pr_info("cfs_selftest: %s", line);
 	n = min_t(size_t, n, sizeof(results) - results_used);
 	memcpy(results + results_used, line, n);
 	results_used += n;
-	tests++;
 }
-
-#ifdef HAVE_PORTABLE_TESTS
-/* Emulated machines run a tenth of the iterations. */
-#define PERCENT 10
-#define OOM_RUNS_MAX 1000
-
-static void complain(void *ctx, const char *line, size_t n)
-{
-	pr_info("cfs_selftest: %.*s\n", (int)n, line);
-}
-
-/* Once as it is, then with each allocation failing in turn. */
-static bool portable_test(struct cfs_node *node, unsigned int test, unsigned int *oom_runs)
-{
-	bool refused = true;
-	int rc = cfs_selftest_run_one(node, test, PERCENT, complain, NULL);
-
-	*oom_runs = 0;
-	while (rc == 0 && refused && *oom_runs < OOM_RUNS_MAX) {
-		cfs_mem_fail_after(++*oom_runs);
-		rc = cfs_selftest_run_one(node, test, 1, complain, NULL);
-		refused = cfs_mem_has_failed();
-		cfs_mem_fail_after(0);
-		if (refused && rc == -ENOMEM)
-			rc = 0;
-	}
-	return rc == 0 && *oom_runs < OOM_RUNS_MAX;
-}
-
-static unsigned int portable_tests(struct cfs_node *node, const char *filter)
-{
-	struct cfs_boundary_result r = {};
-	unsigned int i, failed = 0;
-	char name[64];
-
-	for (i = 0; i < cfs_selftest_count(); i++) {
-		cfs_selftest_name(i, name, sizeof(name));
-		if (!strstr(name, filter))
-			continue;
-		r.name = name;
-		r.failure = portable_test(node, i, &r.oom_runs) ? NULL : "see above";
-		failed += r.failure != NULL;
-		report(NULL, &r);
-	}
-	return failed;
-}
-#else
-static unsigned int portable_tests(struct cfs_node *node, const char *filter)
-{
-	return 0;
-}
-#endif
 
 static int run_tests(const char *filter)
 {
 	struct cfs_node *node = cfs_node_for_net(&init_net);
-	unsigned int failed;
+	unsigned int i, places, passed = 0, failed = 0;
+	char name[64];
+	u64 start;
+	bool ok;
 
 	mutex_lock(&run_lock);
 	results_used = 0;
-	tests = 0;
-	failed = cfs_boundary_run(node, filter, report, NULL);
-	failed += portable_tests(node, filter);
-	pr_info("cfs_selftest: %u passed, %u failed\n", tests - failed, failed);
-	if (results_used < sizeof(results))
-		results_used += scnprintf(results + results_used, sizeof(results) - results_used,
-					  "%u passed, %u failed\n", tests - failed, failed);
+	cfs_selftest_faults_start();
+	for (i = 0; i < cfs_selftest_count(); i++) {
+		cfs_selftest_name(i, name, sizeof(name));
+		if (!strstr(name, filter))
+			continue;
+		start = ktime_get_ns();
+		ok = run_test(node, i, &places);
+		ok ? passed++ : failed++;
+		report("%s %s, %u places refused memory, %llu ms\n", ok ? "ok" : "FAIL", name,
+		       places, div_u64(ktime_get_ns() - start, NSEC_PER_MSEC));
+	}
+	cfs_selftest_faults_stop();
+	report("%u passed, %u failed\n", passed, failed);
 	mutex_unlock(&run_lock);
 	cfs_node_put(node);
 	return failed ? -EIO : 0;

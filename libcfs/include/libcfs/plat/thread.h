@@ -19,7 +19,8 @@ struct cfs_thread;
 #define CFS_CPT_ANY (-1)
 
 /* Starts fn(arg) on a new thread of the node. Names are cut to 15 characters. Sleeps. The thread
- * ends by returning; the caller must join it, which frees the handle. */
+ * ends by returning; the caller must join it, which frees the handle. -EINVAL: no such partition.
+ */
 int cfs_thread_start(struct cfs_node *node, const char *name, int cpt, void (*fn)(void *arg),
 		     void *arg, struct cfs_thread **out) CFS_NOEXCEPT;
 void cfs_thread_join(struct cfs_thread *t) CFS_NOEXCEPT;
@@ -44,7 +45,8 @@ unsigned int cfs_cpu_count(void) CFS_NOEXCEPT;	 /* possible CPUs, at least 1 */
 unsigned int cfs_cpu_current(void) CFS_NOEXCEPT; /* a hint: the thread may move at once */
 unsigned int cfs_cpt_count(void) CFS_NOEXCEPT;	 /* at least 1, at most 64 */
 unsigned int cfs_cpt_current(void) CFS_NOEXCEPT;
-unsigned int cfs_cpt_weight(unsigned int cpt) CFS_NOEXCEPT; /* CPUs in it */
+/* CPUs in a partition; 0 for a number that is none. */
+unsigned int cfs_cpt_weight(unsigned int cpt) CFS_NOEXCEPT;
 
 /* ---- work ---- */
 
