@@ -196,6 +196,13 @@ cfs::Result<> LastId::raise(Transaction &tx, std::uint64_t last) noexcept
 	return store_locked(tx);
 }
 
+cfs::Result<> LastId::lower(Transaction &tx, std::uint64_t last) noexcept
+{
+	cfs::MutexGuard g(lock_);
+	last_ = last;
+	return store_locked(tx);
+}
+
 // ---- named objects ----
 
 namespace

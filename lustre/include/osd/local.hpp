@@ -121,6 +121,9 @@ public:
 	[[nodiscard]] cfs::Result<> store(Transaction &tx) noexcept;
 	/// Makes `last` the highest number, if it is higher than what there is.
 	[[nodiscard]] cfs::Result<> raise(Transaction &tx, std::uint64_t last) noexcept;
+	/// Makes `last` the highest number though it was higher: only when nothing above it exists
+	/// or was ever told to anybody who may come back with it.
+	[[nodiscard]] cfs::Result<> lower(Transaction &tx, std::uint64_t last) noexcept;
 
 private:
 	cfs::Result<> store_locked(Transaction &tx) noexcept CFS_REQUIRES(lock_);
