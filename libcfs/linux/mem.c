@@ -336,14 +336,15 @@ void cfs_cache_destroy(struct cfs_cache *c)
 		return;
 	}
 	list_del(&c->link);
-	mutex_unlock(&caches_lock);
 	for_each_possible_cpu(cpu) left += *per_cpu_ptr(c->objects, cpu);
 	if (left)
 		pr_err("LustreError: libcfs: memory leaked: %lld objects of %zu bytes in cache "
 		       "%s\n",
 		       left, c->bytes, c->name);
-	/* The kernel keeps a cache that is not empty, and says so too. */
+	/* The kernel keeps a cache that is not empty, and says so too. With the lock held, so that
+	 * nobody makes one of the same name before this one is gone. */
 	kmem_cache_destroy(c->slab);
+	mutex_unlock(&caches_lock);
 	free_percpu(c->objects);
 	cfs_free(CFS_S_LIBCFS, c, c->whole);
 }

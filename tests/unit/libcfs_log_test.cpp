@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // The debug log: what is recorded, how dumps look, what the console gets (spec 08 sections 11, 13).
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -169,6 +170,25 @@ TEST_F(Log, RefusesToDumpToARelativePath)
 	EXPECT_EQ(set("dump_kernel", "relative"), -EINVAL);
 	EXPECT_EQ(set("dump_kernel", "/nonexistent/dir/file"), -ENOENT);
 	EXPECT_EQ(set("dump_kernel", std::string(300, '/')), -ENAMETOOLONG);
+}
+
+TEST_F(Log, DumpsIntoNoFileThatOthersCouldHavePutThere)
+{
+	std::string other = file_ + ".other";
+	std::ofstream(other) << "precious";
+	ASSERT_EQ(link(other.c_str(), file_.c_str()), 0);
+	EXPECT_EQ(set("dump_kernel", file_), -EPERM);
+	unlink(file_.c_str());
+	ASSERT_EQ(symlink(other.c_str(), file_.c_str()), 0);
+	EXPECT_EQ(set("dump_kernel", file_), -ELOOP);
+	unlink(file_.c_str());
+	ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+	EXPECT_NE(set("dump_kernel", file_), 0);
+	unlink(file_.c_str());
+	EXPECT_EQ(read(other), "precious");
+	EXPECT_EQ(set("dump_kernel", other), 0);
+	EXPECT_NE(read(other), "precious");
+	unlink(other.c_str());
 }
 
 TEST_F(Log, TheRingIsBoundedAndKeepsTheNewest)

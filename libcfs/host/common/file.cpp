@@ -3,6 +3,7 @@
 // Files that a node writes for its administrator: plain files of the host.
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libcfs/host/common/task.hpp"
@@ -26,9 +27,21 @@ int cfs_file_create(const char *path, cfs_file **out) noexcept
 		return -EINVAL;
 	if (cfs::hosted::inject_failure())
 		return -ENOMEM;
-	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(path, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
+	struct stat st{};
+	int rc = fstat(fd, &st) ? -errno : 0;
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = -EINVAL;
+	if (!rc && (st.st_uid != geteuid() || st.st_nlink != 1))
+		rc = -EPERM;
+	if (!rc && ftruncate(fd, 0))
+		rc = -errno;
+	if (rc) {
+		close(fd);
+		return rc;
+	}
 	*out = reinterpret_cast<cfs_file *>(static_cast<std::intptr_t>(fd) + 1);
 	return 0;
 }

@@ -13,8 +13,9 @@ CFS_DECLS_BEGIN
 struct cfs_file;
 
 /* Creates the file, or empties it, for writing by root alone (mode 0600), with the rights of the
- * node and not of the calling process. -EINVAL when the path is not absolute, or what creating a
- * file there gives. */
+ * node and not of the calling process. -EINVAL when the path is not absolute or names something
+ * else than a file, -ELOOP when it names a link, -EPERM when the file is not our user's or has
+ * further names, or what creating a file there gives. */
 int cfs_file_create(const char *path, struct cfs_file **out) CFS_NOEXCEPT;
 /* Writes all n bytes at `offset`, or fails. */
 int cfs_file_write(struct cfs_file *f, uint64_t offset, const void *p, size_t n) CFS_NOEXCEPT;
