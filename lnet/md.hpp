@@ -15,6 +15,7 @@
 #include "libcfs/containers.hpp"
 #include "libcfs/lock.hpp"
 #include "libcfs/mem.hpp"
+#include "libcfs/plat/thread.h"
 #include "lnet/lnet.hpp"
 
 namespace lnet
@@ -125,6 +126,7 @@ class MdTable
 		cfs::List<Md, &Md::table_hook> mds CFS_GUARDED_BY(lock);
 	};
 	static constexpr std::size_t kBuckets = 4096;
+	static constexpr std::uint64_t kCountMask = (1u << 30) - 1;
 	cfs::Array<Bucket> buckets_;
 	std::atomic<std::uint64_t> next_{3};
 
@@ -132,10 +134,15 @@ class MdTable
 
 public:
 	[[nodiscard]] cfs::Result<> init() noexcept;
-	/// A handle nobody had before. The low two bits say "MD" (spec 01 section 3.5).
+	/// A handle for an MD. The low two bits say "MD" (spec 01 section 3.5), then comes a
+	/// counter, and then what no peer can guess: answers are taken from whoever knows the
+	/// handle, and every peer that was sent one would know the next.
 	[[nodiscard]] MdHandle new_handle() noexcept
 	{
-		return {next_.fetch_add(1, std::memory_order_relaxed) << 2 | 1};
+		std::uint32_t secret = 0;
+		cfs_random_bytes(&secret, sizeof(secret));
+		std::uint64_t count = next_.fetch_add(1, std::memory_order_relaxed) & kCountMask;
+		return {std::uint64_t{secret} << 32 | count << 2 | 1};
 	}
 	/// Takes a reference.
 	void insert(Md &md) noexcept;

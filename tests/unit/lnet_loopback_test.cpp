@@ -156,6 +156,21 @@ TEST_F(Loopback, GetFetchesWithTheOffsetTheRequesterNamed)
 	EXPECT_EQ(to.mem[9], std::byte{59});
 }
 
+TEST_F(Loopback, HandleSaysNothingOfTheNextOne)
+{
+	Block b(1);
+	EventLog log;
+	std::vector<MdHandle> all;
+	for (int i = 0; i < 8; i++)
+		all.push_back(bind(b, log, 1));
+	int steps = 0;
+	for (std::size_t i = 1; i < all.size(); i++)
+		steps += all[i].cookie - all[i - 1].cookie == 4;
+	EXPECT_EQ(steps, 0);
+	for (MdHandle h : all)
+		EXPECT_TRUE(core->unlink(h));
+}
+
 TEST_F(Loopback, PutWithoutTargetIsDroppedAndCounted)
 {
 	Block from(100);

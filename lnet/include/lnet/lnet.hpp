@@ -36,7 +36,8 @@ class Node;
 namespace lnet
 {
 
-/// Names an MD. Never reused within one life of LNet.
+/// Names an MD. Not reused: the counter in it goes around after a thousand million, and then the
+/// rest differs.
 struct MdHandle {
 	std::uint64_t cookie = 0;
 
