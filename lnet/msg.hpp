@@ -49,7 +49,7 @@ public:
 	Nid self;		  ///< the NID the caller wants to speak from, if any
 	RxHandle rx;		  ///< the driver's, between received() and recv()
 	wire::WireHandle ack_to;  ///< of a received PUT
-	cfs::ListHook queue_hook; ///< submission queue of an NI
+	cfs::ListHook queue_hook; ///< of an Ni::Submitter
 	SendStatus how = SendStatus::ok;
 
 private:

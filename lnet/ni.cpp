@@ -60,28 +60,27 @@ void Ni::launch(Msg &m) noexcept
 void Ni::submit(Msg &m) noexcept
 {
 	Share &s = shares_[m.cpt % shares_.size()];
+	Submitter me(cfs_thread_self());
 	{
 		cfs::SpinGuard g(s.lock);
-		s.queue.push_back(m);
-		if (s.busy)
-			return;
-		s.busy = true;
+		for (Submitter &other : s.submitters) {
+			if (other.thread == me.thread) {
+				other.queue.push_back(m);
+				return;
+			}
+		}
+		s.submitters.push_back(me);
 	}
 	// A message may hold the last reference to this NI.
 	auto self = cfs::RefPtr<Ni>::share(this);
-	for (;;) {
-		Msg *next = nullptr;
-		{
-			cfs::SpinGuard g(s.lock);
-			if (s.queue.empty()) {
-				s.busy = false;
-				return;
-			}
-			next = &s.queue.front();
-			s.queue.pop_front();
-		}
-		driver_->send(next->tx);
+	driver_->send(m.tx);
+	while (!me.queue.empty()) {
+		Msg &next = me.queue.front();
+		me.queue.pop_front();
+		driver_->send(next.tx);
 	}
+	cfs::SpinGuard g(s.lock);
+	s.submitters.erase(s.submitters.iterator_to(me));
 }
 
 void Ni::sent(TxMessage &tx, cfs::Errno status, SendStatus how) noexcept

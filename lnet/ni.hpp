@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // A network interface of this node: the driver's half, and LNet's accounting of it. Sending is
-// spread over one credit queue and one submission queue per CPU partition.
+// spread over one credit queue per CPU partition.
 //
-// A submission queue is emptied by one thread at a time; whoever comes meanwhile leaves its message
-// to that thread. So a driver that completes a send at once, from within send(), never nests.
+// A driver may complete a send at once, from within send(), and whoever is told may send again:
+// such a message waits until the thread has left the driver, so calls of a driver never nest.
 #pragma once
 
 #include "libcfs/wait.hpp"
@@ -59,11 +59,17 @@ public:
 
 private:
 	using SubmitQueue = cfs::List<Msg, &Msg::queue_hook>;
+	/// A thread that is in the driver, and what it has been given meanwhile. On its stack.
+	struct Submitter {
+		explicit Submitter(const void *t) noexcept : thread(t) {}
+		cfs::ListHook hook;
+		const void *const thread;
+		SubmitQueue queue; ///< that thread's own
+	};
 	struct Share {
 		CreditQueue credits;
 		cfs::SpinLock lock{CFS_LOCK_CLASS("lnet ni submit")};
-		SubmitQueue queue CFS_GUARDED_BY(lock);
-		bool busy CFS_GUARDED_BY(lock) = false;
+		cfs::List<Submitter, &Submitter::hook> submitters CFS_GUARDED_BY(lock);
 	};
 
 	Core &core_;
