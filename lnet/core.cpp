@@ -127,7 +127,7 @@ cfs::Result<MdHandle> Core::add_md(const MdSpec &spec, const MatchSpec *match) n
 		return cfs::fail(r.error());
 	}
 	MdHandle h = md->handle();
-	retry_held(retry);
+	retry_held(retry, *md, *r);
 	return h;
 }
 

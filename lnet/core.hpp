@@ -96,6 +96,11 @@ public:
 				f(*ni);
 		}
 	}
+	/// Messages that a lazy portal has held since the start.
+	[[nodiscard]] std::uint64_t held(std::uint32_t portal) const noexcept
+	{
+		return portals_[portal]->held_total();
+	}
 	[[nodiscard]] PeerTable &peers() noexcept { return peers_; }
 	[[nodiscard]] cfs::Node &node() noexcept { return node_; }
 
@@ -146,7 +151,7 @@ private:
 	void reply_to_get(Msg &m, std::uint32_t offset, std::uint32_t length) noexcept;
 	[[nodiscard]] Nid primary_of_source(const Nid &src, PeerNi &hop) noexcept;
 	void finish_event(Msg &m, cfs::Errno status) noexcept;
-	void retry_held(HeldList &list) noexcept;
+	void retry_held(HeldList &list, Md &md, std::uint64_t attached) noexcept;
 	[[nodiscard]] cfs::Result<> rebuild_ping_target() noexcept;
 
 	cfs::Node &node_;

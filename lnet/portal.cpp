@@ -41,7 +41,7 @@ Portal::Bucket *Portal::bucket_for(std::uint64_t match_bits) noexcept
 	return &buckets_[(match_bits * 0x9e3779b97f4a7c15ull) >> 56];
 }
 
-cfs::Result<> Portal::attach(Md &md, HeldList &retry) noexcept
+cfs::Result<std::uint64_t> Portal::attach(Md &md, HeldList &retry) noexcept
 {
 	const MatchSpec &m = md.match_spec();
 	bool unique = m.ignore_bits == 0 && !m.who.nid.is_any() && m.who.pid != LNET_PID_ANY;
@@ -62,8 +62,28 @@ cfs::Result<> Portal::attach(Md &md, HeldList &retry) noexcept
 		cfs::SpinGuard g(hold_lock_);
 		retry.splice(retry.end(), held_);
 		held_now_ = 0;
+		return ++attached_;
 	}
-	return {};
+	return 0;
+}
+
+void Portal::keep(HeldList &rest, std::uint64_t attached) noexcept
+{
+	cfs::SpinGuard g(hold_lock_);
+	if (attached != attached_ || !lazy_.load(std::memory_order_relaxed))
+		return;
+	HeldList barred;
+	for (auto before = held_.begin(); !rest.empty();) {
+		HeldMessage &h = rest.front();
+		rest.pop_front();
+		if (h.barred && h.barred->load(std::memory_order_relaxed)) {
+			barred.push_back(h);
+			continue;
+		}
+		held_.insert(before, h);
+		held_now_++;
+	}
+	rest.splice(rest.end(), barred);
 }
 
 bool Portal::detach(Md &md) noexcept

@@ -38,9 +38,13 @@ public:
 	static constexpr std::uint32_t kHeldMax = 1u << 16;
 
 	/// Links an MD; takes a reference. The messages that were held come back in `retry`, in
-	/// their order: the caller offers each to match() again. err::PERM for the other kind of
-	/// entry, err::NOMEM.
-	[[nodiscard]] cfs::Result<> attach(Md &md, HeldList &retry) noexcept;
+	/// their order: the caller offers each to match() again, and may keep() the rest once the
+	/// MD takes no more. Returns a number for keep(). err::PERM for the other kind of entry,
+	/// err::NOMEM.
+	[[nodiscard]] cfs::Result<std::uint64_t> attach(Md &md, HeldList &retry) noexcept;
+	/// Holds messages of attach() again, before all others, if nothing has been attached since;
+	/// otherwise, and of those that must not be held any more, they stay in `rest`.
+	void keep(HeldList &rest, std::uint64_t attached) noexcept;
 	/// Unlinks an MD; false when it was not linked any more.
 	bool detach(Md &md) noexcept;
 	/// Looks for a target. On a lazy portal a PUT (held given) that finds none is held: verdict
@@ -94,6 +98,7 @@ private:
 	cfs::SpinLock hold_lock_{CFS_LOCK_CLASS("lnet lazy portal")};
 	HeldList held_ CFS_GUARDED_BY(hold_lock_);
 	std::uint32_t held_now_ CFS_GUARDED_BY(hold_lock_) = 0;
+	std::uint64_t attached_ CFS_GUARDED_BY(hold_lock_) = 0; // while lazy
 	std::atomic<std::uint64_t> held_total_{0};
 	std::atomic<std::uint64_t> held_refused_{0};
 	cfs::Mutex kind_lock_{CFS_LOCK_CLASS("lnet portal kind")};

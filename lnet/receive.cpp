@@ -197,9 +197,13 @@ void Core::offer(Msg &m, const MatchInfo &info) noexcept
 	}
 }
 
-void Core::retry_held(HeldList &list) noexcept
+void Core::retry_held(HeldList &list, Md &md, std::uint64_t attached) noexcept
 {
 	while (!list.empty()) {
+		if (md.dead()) // the others wait for the next one
+			portals_[md.match_spec().portal]->keep(list, attached);
+		if (list.empty())
+			return;
 		auto &m = static_cast<Msg &>(list.front());
 		list.pop_front();
 		MatchInfo info = m.match;

@@ -5,8 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <future>
+#include <thread>
 #include <vector>
 
 #include "libcfs/node.hpp"
@@ -51,7 +55,13 @@ public:
 		return t;
 	}
 	cfs::Result<> open() noexcept override { return {}; }
-	void send(TxMessage &m) noexcept override { sent.push_back(&m); }
+	void send(TxMessage &m) noexcept override
+	{
+		if (at_send)
+			at_send(m);
+		else
+			sent.push_back(&m);
+	}
 	void recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept override
 	{
 		answers.push_back({rx, lnet_msg, to.length});
@@ -79,6 +89,7 @@ public:
 	std::deque<TxMessage *> sent;
 	std::vector<Received> answers;
 	std::function<void()> at_shutdown;
+	std::function<void(TxMessage &)> at_send;
 	bool lost = false;
 
 private:
@@ -313,6 +324,91 @@ TEST_F(Driver, NodeReachesItselfUnderEachOfItsNids)
 	ASSERT_EQ(p->nids.size(), 1u);
 	EXPECT_EQ(p->nids[0].nid, kHere);
 	EXPECT_EQ(ni.sent.size(), 0u);
+}
+
+TEST_F(Driver, ThreadThatIsInTheDriverSendsItsOwnMessagesOnly)
+{
+	FakeNi &ni = up();
+	std::vector<std::byte> mem(10);
+	auto h = bind(mem, 2);
+	std::promise<void> second;
+	std::atomic<int> calls{0};
+	ni.at_send = [&](TxMessage &m) {
+		if (calls++ == 0)
+			EXPECT_EQ(second.get_future().wait_for(std::chrono::seconds(10)),
+				  std::future_status::ready);
+		else
+			second.set_value();
+		ni.up.sent(m, {}, SendStatus::ok);
+	};
+	std::thread first([&] { EXPECT_TRUE(core->put(Nid{}, h, false, {kPeer}, 4, 1, 0, 0)); });
+	while (calls == 0)
+		std::this_thread::yield();
+	EXPECT_TRUE(core->put(Nid{}, h, false, {kPeer}, 4, 1, 0, 0));
+	first.join();
+	EXPECT_EQ(calls, 2);
+}
+
+TEST_F(Driver, WhoSendsWhenToldOfASendDoesNotNestInTheDriver)
+{
+	FakeNi &ni = up();
+	struct Again final : EventHandler {
+		Core *core = nullptr;
+		MdHandle md;
+		int left = 1000;
+		void on_event(const Event &) noexcept override
+		{
+			if (left-- > 0)
+				(void)core->put(Nid{}, md, false, {kPeer}, 4, 1, 0, 0);
+		}
+	} again;
+	std::byte x{};
+	MdSpec md;
+	md.buffer = {&x, {}, 1};
+	md.threshold = LNET_MD_THRESH_INF;
+	md.handler = &again;
+	again.core = core.get();
+	again.md = *core->bind(md);
+	int depth = 0, deepest = 0;
+	ni.at_send = [&](TxMessage &m) {
+		deepest = std::max(deepest, ++depth);
+		ni.up.sent(m, {}, SendStatus::ok);
+		depth--;
+	};
+	ASSERT_TRUE(core->put(Nid{}, again.md, false, {kPeer}, 4, 1, 0, 0));
+	EXPECT_EQ(deepest, 1);
+	EXPECT_EQ(again.left, -1);
+	ASSERT_TRUE(core->unlink(again.md));
+}
+
+TEST_F(Driver, TargetTakesWhatIsHeldUntilItIsFullAndLeavesTheRest)
+{
+	FakeNi &ni = up();
+	ASSERT_TRUE(core->set_lazy(4, true));
+	for (std::uint64_t i = 0; i < 5; i++) {
+		Header h = put(4);
+		h.msg.put.hdr_data = i;
+		ASSERT_TRUE(ni.up.received(h, kPeer, {}));
+	}
+	MatchSpec m;
+	m.portal = 4;
+	MdSpec md;
+	std::byte x{};
+	md.buffer = {&x, {}, 1};
+	md.threshold = 2;
+	md.options = LNET_MD_OP_PUT;
+	md.handler = &log;
+	ASSERT_TRUE(core->attach(m, md));
+	ASSERT_EQ(log.events.size(), 2u);
+	Header late = put(4);
+	late.msg.put.hdr_data = 5u;
+	ASSERT_TRUE(ni.up.received(late, kPeer, {}));
+	md.threshold = 4;
+	ASSERT_TRUE(core->attach(m, md));
+	ASSERT_EQ(log.events.size(), 6u);
+	for (std::size_t i = 0; i < 6; i++)
+		EXPECT_EQ(log.events[i].hdr_data, i);
+	EXPECT_EQ(core->held(4), 6u); // each once
 }
 
 TEST_F(Driver, MessagesHeldOnTheLoopbackDoNotKeepOthersFromLeaving)
