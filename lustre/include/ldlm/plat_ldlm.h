@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How the modules above ptlrpc.ko come to the lock manager of a node. The object behind ldlm_node is
- * ldlm::Ldlm (ldlm/ldlm.hpp).
+ * How the modules above ptlrpc.ko come to the lock manager of a node. The object behind ldlm_node
+ * is ldlm::Ldlm (ldlm/ldlm.hpp).
  */
 #ifndef LDLM_PLAT_LDLM_H
 #define LDLM_PLAT_LDLM_H
