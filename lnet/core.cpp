@@ -303,7 +303,7 @@ cfs::Result<> Core::add_peer(std::span<const Nid> nids) noexcept
 	for (const Nid &nid : nids) {
 		if (nid.is_lo())
 			continue;
-		TRY(peers_.get(nid, credits_for(nid)));
+		(void)TRY(peers_.get(nid, credits_for(nid)));
 	}
 	return {};
 }

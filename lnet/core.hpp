@@ -152,7 +152,7 @@ private:
 	[[nodiscard]] Nid primary_of_source(const Nid &src, PeerNi &hop) noexcept;
 	void finish_event(Msg &m, cfs::Errno status) noexcept;
 	void retry_held(HeldList &list, Md &md, std::uint64_t attached) noexcept;
-	[[nodiscard]] cfs::Result<> rebuild_ping_target() noexcept;
+	[[nodiscard]] cfs::Result<> rebuild_ping_target() noexcept CFS_REQUIRES(config_lock_);
 
 	cfs::Node &node_;
 	const std::uint64_t cookie_; // wh_interface_cookie of this life
