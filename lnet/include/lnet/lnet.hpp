@@ -140,7 +140,8 @@ public:
 
 	/// Sends the MD's bytes. `self`: the NID to speak from, or Nid{} for LNet's choice. The
 	/// result says only whether it was accepted; a SEND event (and with want_ack an ACK event)
-	/// tells the rest. When it is refused there is no event and the MD stays.
+	/// tells the rest, perhaps before the return and in this thread: no lock that the handler
+	/// takes may be held. When it is refused there is no event and the MD stays.
 	virtual cfs::Result<> put(const Nid &self, MdHandle md, bool want_ack,
 				  const ProcessId &target, std::uint32_t portal,
 				  std::uint64_t match_bits, std::uint32_t offset,
