@@ -358,7 +358,7 @@ TEST_F(Loopback, ManyThreadsLoseNoMessageAndUnlinkEveryMdOnce)
 			unlinked += ev.unlinked;
 		}
 	} src, dst;
-	Block from(64, 'q'), to(64);
+	Block from(64, 'q'), to(64 * kThreads); // a place of its own for each thread
 	MatchSpec m;
 	m.portal = 4;
 	m.ignore_bits = ~0ull;
@@ -371,7 +371,7 @@ TEST_F(Loopback, ManyThreadsLoseNoMessageAndUnlinkEveryMdOnce)
 	ASSERT_TRUE(target);
 	std::vector<std::thread> threads;
 	for (int t = 0; t < kThreads; t++)
-		threads.emplace_back([&] {
+		threads.emplace_back([&, t] {
 			for (int i = 0; i < kEach; i++) {
 				MdSpec s;
 				s.buffer = from.buffer();
@@ -379,7 +379,8 @@ TEST_F(Loopback, ManyThreadsLoseNoMessageAndUnlinkEveryMdOnce)
 				s.handler = &src;
 				auto h = core->bind(s);
 				ASSERT_TRUE(h);
-				ASSERT_TRUE(put(*h, true));
+				ASSERT_TRUE(core->put(Nid{}, *h, true, lo, 4, 1,
+						      static_cast<unsigned>(t) * 64, 0));
 			}
 		});
 	for (auto &t : threads)
