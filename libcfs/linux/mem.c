@@ -277,7 +277,9 @@ static struct kmem_cache *make_slab(const char *name, size_t bytes, size_t align
 	unique = kasprintf(GFP_NOFS, name_taken(name) ? "%s-%zu-%zu" : "%s", name, bytes, align);
 	if (!unique)
 		return NULL;
-	slab = kmem_cache_create(strreplace(unique, ' ', '_'), bytes, align, 0, NULL);
+	/* What strreplace() returns is not the same in every kernel. */
+	strreplace(unique, ' ', '_');
+	slab = kmem_cache_create(unique, bytes, align, 0, NULL);
 	kfree(unique);
 	return slab;
 }

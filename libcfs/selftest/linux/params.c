@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Parameter files for tests/vm/libcfs-params to try out from user space, in sysfs and in debugfs:
+// What tests/vm/libcfs-params looks at from user space. A slab cache "cfs selftest", with the name that
+// the kernel shows; and parameter files in sysfs and in debugfs:
 //
 //	value	read and written back, at most 15 characters
 //	poke	write only
@@ -44,6 +45,7 @@ struct trees {
 	struct tree tree[CFS_PTREE_COUNT];
 };
 
+static struct cfs_cache *cache;
 static struct trees *first, *second;
 static DEFINE_MUTEX(second_lock);
 
@@ -250,15 +252,20 @@ static const struct cfs_pfile_ops leave_ops = {NULL, leave_store};
 int cfs_selftest_params_start(void)
 {
 	struct tree *t;
-	int rc = trees_add(cfs_node_for_net(&init_net), &first);
+	int rc = cfs_cache_create(CFS_S_LIBCFS, "cfs selftest", 136, 8, &cache);
 
 	if (rc)
 		return rc;
+	rc = trees_add(cfs_node_for_net(&init_net), &first);
+	if (rc) {
+		cfs_cache_destroy(cache);
+		return rc;
+	}
 	t = &first->tree[CFS_PTREE_DEBUGFS];
 	rc = add_file(t, "join", 0200, &join_ops, NULL);
 	rc = rc ?: add_file(t, "leave", 0200, &leave_ops, NULL);
 	if (rc)
-		trees_del(first);
+		cfs_selftest_params_stop();
 	return rc;
 }
 
@@ -266,4 +273,5 @@ void cfs_selftest_params_stop(void)
 {
 	leave_store(NULL, "", 0);
 	trees_del(first);
+	cfs_cache_destroy(cache);
 }
