@@ -2,10 +2,14 @@
 #
 # Helpers of the hosted build.
 
-# Adds a folder of the tree if it has a CMakeLists.txt.
-function(cfs_folder dir name)
+# cfs_folder(DIRECTORY NAME HEADER): adds a folder of the tree if it has a CMakeLists.txt. With CFS_PCH
+# its targets use a precompiled header of cmake/.
+function(cfs_folder dir name header)
 	if(EXISTS ${dir}/CMakeLists.txt)
 		add_subdirectory(${dir} ${CMAKE_BINARY_DIR}/${name})
+		if(CFS_PCH)
+			cfs_precompile(${dir} ${CMAKE_CURRENT_SOURCE_DIR}/cmake/${header}.hpp ${header})
+		endif()
 	endif()
 endfunction()
 
@@ -33,4 +37,25 @@ function(cfs_unit_tests area)
 	if(sources)
 		cfs_test(unit_${area} ${sources} OPTIONAL ${ARGN} LABELS unit)
 	endif()
+endfunction()
+
+# cfs_precompile(FOLDER HEADER NAME): every target defined in a folder, and in folders added by it, uses
+# one precompiled header.
+function(cfs_precompile folder header name)
+	if(NOT TARGET ${name})
+		file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "")
+		add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cpp)
+		target_precompile_headers(${name} PRIVATE ${header})
+	endif()
+	get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+	foreach(target ${targets})
+		get_target_property(type ${target} TYPE)
+		if(type MATCHES "STATIC_LIBRARY|OBJECT_LIBRARY|EXECUTABLE")
+			target_precompile_headers(${target} REUSE_FROM ${name})
+		endif()
+	endforeach()
+	get_property(folders DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
+	foreach(sub ${folders})
+		cfs_precompile(${sub} ${header} ${name})
+	endforeach()
 endfunction()

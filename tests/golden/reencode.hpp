@@ -85,24 +85,7 @@ struct Reencoder {
 	std::vector<std::byte> (*reply)(const rpc::MessageView &, rpc::Defect *);
 };
 
-template <typename F>
-Reencoder reencoder_of()
-{
-	return {&rpc::kFormatDesc<F>, &reencode<F, rpc::Side::request>,
-		&reencode<F, rpc::Side::reply>};
-}
-
-/// One per format, nested ones at the end.
-inline const std::vector<Reencoder> &reencoders()
-{
-	static const std::vector<Reencoder> all = [] {
-		std::vector<Reencoder> v;
-		auto add = [&]<typename F>() { v.push_back(reencoder_of<F>()); };
-		rpc::Formats::for_each(add);
-		rpc::NestedFormats::for_each(add);
-		return v;
-	}();
-	return all;
-}
+/// One per format, nested ones at the end. Made in one object file: it takes a compiler long.
+const std::vector<Reencoder> &reencoders();
 
 } // namespace golden

@@ -3,14 +3,13 @@
 // Formats: composing and reading by type, what may be missing, which format a request has.
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "rpc/format/registry.hpp"
 #include "rpc/format/trace.hpp"
+#include "wire_composed.hpp"
 
 namespace rpc
 {
@@ -20,23 +19,6 @@ namespace
 
 using wire::Opcode;
 
-/// A message composed by a format, for tests that then damage or read it.
-template <MessageFormat F, Side S>
-struct Composed {
-	std::vector<std::byte> room;
-	FormatWriter<F, S> writer;
-
-	explicit Composed(const FormatLengths<F, S> &lengths, std::size_t spare = 0)
-	    : room(lengths.total() + spare), writer(*FormatWriter<F, S>::create(room, lengths))
-	{
-	}
-	MessageView view() { return *MessageView::parse(writer.bytes()); }
-};
-template <MessageFormat F>
-using ComposedRequest = Composed<F, Side::request>;
-template <MessageFormat F>
-using ComposedReply = Composed<F, Side::reply>;
-
 template <typename View>
 std::string defect_of(const MessageView &m)
 {
@@ -44,21 +26,6 @@ std::string defect_of(const MessageView &m)
 	EXPECT_FALSE(View::parse(m, &why));
 	char text[128];
 	return std::string(cfs::format_to(text, "{}", why));
-}
-
-/// A request of an opcode with zeroed buffers.
-std::vector<std::byte> request(Opcode opcode, std::initializer_list<std::size_t> lengths)
-{
-	Lengths l;
-	l.set(0, sizeof(wire::PtlrpcBody));
-	u32 i = 1;
-	for (auto n : lengths)
-		l.set(i++, n);
-	std::vector<std::byte> room(l.total());
-	auto w = MessageWriter::create(room, l);
-	w->body()->opc = opcode;
-	w->body()->type = wire::MsgType::PTL_RPC_MSG_REQUEST;
-	return room;
 }
 
 std::string format_name(std::vector<std::byte> &m)
@@ -432,93 +399,6 @@ TEST(FindFormat, UnknownOpcodesAreNamed)
 	EXPECT_EQ(why.have, 4000u);
 	EXPECT_FALSE(known_opcode(Opcode{4000}));
 	EXPECT_TRUE(known_opcode(Opcode::MDS_REINT));
-}
-
-TEST(Registry, EveryOpcodeThatIsSentHasAFormat)
-{
-	// Spec 02 6.2 to 6.7, P0 and P1.
-	const Opcode must[] = {
-		Opcode::OST_GETATTR,
-		Opcode::OST_SETATTR,
-		Opcode::OST_READ,
-		Opcode::OST_WRITE,
-		Opcode::OST_CREATE,
-		Opcode::OST_DESTROY,
-		Opcode::OST_GET_INFO,
-		Opcode::OST_CONNECT,
-		Opcode::OST_DISCONNECT,
-		Opcode::OST_PUNCH,
-		Opcode::OST_STATFS,
-		Opcode::OST_SYNC,
-		Opcode::OST_SET_INFO,
-		Opcode::OST_QUOTACTL,
-		Opcode::OST_FALLOCATE,
-		Opcode::OST_SEEK,
-		Opcode::MDS_GETATTR,
-		Opcode::MDS_GETATTR_NAME,
-		Opcode::MDS_CLOSE,
-		Opcode::MDS_REINT,
-		Opcode::MDS_READPAGE,
-		Opcode::MDS_CONNECT,
-		Opcode::MDS_DISCONNECT,
-		Opcode::MDS_GET_ROOT,
-		Opcode::MDS_STATFS,
-		Opcode::MDS_SYNC,
-		Opcode::MDS_SET_INFO,
-		Opcode::MDS_QUOTACTL,
-		Opcode::MDS_GETXATTR,
-		Opcode::MDS_GET_INFO,
-		Opcode::MDS_SWAP_LAYOUTS,
-		Opcode::LDLM_ENQUEUE,
-		Opcode::LDLM_CONVERT,
-		Opcode::LDLM_CANCEL,
-		Opcode::LDLM_BL_CALLBACK,
-		Opcode::LDLM_CP_CALLBACK,
-		Opcode::LDLM_GL_CALLBACK,
-		Opcode::MGS_CONNECT,
-		Opcode::MGS_DISCONNECT,
-		Opcode::MGS_TARGET_REG,
-		Opcode::MGS_CONFIG_READ,
-		Opcode::OBD_PING,
-		Opcode::OBD_IDX_READ,
-		Opcode::LLOG_ORIGIN_HANDLE_CREATE,
-		Opcode::LLOG_ORIGIN_HANDLE_NEXT_BLOCK,
-		Opcode::LLOG_ORIGIN_HANDLE_READ_HEADER,
-		Opcode::QUOTA_DQACQ,
-		Opcode::SEQ_QUERY,
-		Opcode::FLD_QUERY,
-		Opcode::FLD_READ,
-		Opcode::OUT_UPDATE,
-	};
-	for (Opcode o : must)
-		EXPECT_TRUE(known_opcode(o)) << static_cast<u32>(o);
-}
-
-TEST(Registry, NamesAndFieldsAreWhole)
-{
-	std::set<std::string> names;
-	for (const auto &d : all_formats()) {
-		EXPECT_TRUE(names.insert(d.info.name).second) << d.info.name;
-		EXPECT_LT(d.request.size() + 1, wire::PTLRPC_MAX_BUFCOUNT);
-		EXPECT_NE(d.info.version, 0u);
-		for (auto side : {d.request, d.reply})
-			for (const auto &slot : side) {
-				EXPECT_LE(slot.field.min, slot.field.max);
-				EXPECT_NE(slot.field.element, 0u);
-			}
-	}
-}
-
-TEST(Registry, EveryFormatComposesAndReadsItsSmallestMessage)
-{
-	Formats::for_each([]<typename F>() {
-		ComposedRequest<F> request{RequestLengths<F>{}};
-		EXPECT_TRUE(RequestView<F>::parse(request.view())) << F::info.name;
-		EXPECT_GE(request.writer.size(), smallest_message(F::Request::slots, false))
-			<< F::info.name;
-		ComposedReply<F> reply{ReplyLengths<F>{}};
-		EXPECT_TRUE(ReplyView<F>::parse(reply.view())) << F::info.name;
-	});
 }
 
 TEST(Trace, ShowsNameBodyAndBuffers)
