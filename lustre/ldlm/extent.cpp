@@ -48,8 +48,8 @@ void align(Extent &grown, const Extent &asked) noexcept
 
 } // namespace
 
-/// Cuts `grown` so that it meets no granted lock that conflicts; returns how many of those there are.
-/// (None overlaps the request itself.)
+/// Cuts `grown` so that it meets no granted lock that conflicts; returns how many of those there
+/// are. (None overlaps the request itself.)
 std::size_t LockTable::limit_by_granted(const TableLock &l, Extent &grown) noexcept
 {
 	std::size_t rivals_granted = 0;

@@ -45,8 +45,8 @@ Verdict LockTable::enqueue_ibits(TableLock &l, bool try_only, Work &work) noexce
 		if ((b.bits | b.try_bits) == 0)
 			return Verdict::aborted;
 		bool by_granted = blocked_by_granted(l, may_wait ? &work : nullptr);
-		bool by_waiting = !by_granted && l.req_mode != LCK_GROUP &&
-				  blocked_by(waiting_trees_, l);
+		bool by_waiting =
+			!by_granted && l.req_mode != LCK_GROUP && blocked_by(waiting_trees_, l);
 		if (by_granted || by_waiting) {
 			b.try_bits = tried;
 			if (!may_wait)

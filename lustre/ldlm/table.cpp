@@ -261,8 +261,8 @@ Verdict LockTable::enqueue_simple(TableLock &l, const TableRules &rules, bool tr
 	if (!same_group_granted(l)) {
 		bool by_granted = blocked_by_granted(l, may_wait ? &work : nullptr);
 		// Group locks overtake those that wait for other modes.
-		bool by_waiting = !by_granted && l.req_mode != LCK_GROUP &&
-				  blocked_by(waiting_trees_, l);
+		bool by_waiting =
+			!by_granted && l.req_mode != LCK_GROUP && blocked_by(waiting_trees_, l);
 		if (by_granted || by_waiting) {
 			if (!may_wait)
 				return Verdict::refused;

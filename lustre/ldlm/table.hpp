@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // The locks of one resource: who holds what, who waits, and the rules by which a request is granted
-// or queued (spec 03 section 7). Pure data: no messages, no threads, no clock, no memory of its own.
-// The owner serialises all calls (the resource's mutex; for flocks also the namespace's flock mutex)
-// and carries out the Work that comes out of them.
+// or queued (spec 03 section 7). Pure data: no messages, no threads, no clock, no memory of its
+// own. The owner serialises all calls (the resource's mutex; for flocks also the namespace's flock
+// mutex) and carries out the Work that comes out of them.
 //
 // Invariants:
 //  - two granted locks never conflict, except those that a client replayed and says it had;
@@ -12,9 +12,9 @@
 //    flocks, which nobody asks back, and GROUP locks on inodes.
 //
 // Cost. Granted locks live in one tree per mode, those that have been asked back in another: so a
-// conflict is found in O(log n), and collecting the locks to ask back visits each of them once, ever,
-// however often the queue is looked at. Inode locks are keyed by their bits, of which there are few
-// different sets, and sets that do not matter are jumped over.
+// conflict is found in O(log n), and collecting the locks to ask back visits each of them once,
+// ever, however often the queue is looked at. Inode locks are keyed by their bits, of which there
+// are few different sets, and sets that do not matter are jumped over.
 #pragma once
 
 #include <array>
@@ -30,8 +30,8 @@ namespace ldlm
 class TableLock;
 class LockTable;
 
-/// What a flock needs beside: its place in the waits-for graph, and the lock object that a split will
-/// need, made before because a split must not fail.
+/// What a flock needs beside: its place in the waits-for graph, and the lock object that a split
+/// will need, made before because a split must not fail.
 struct FlockPart {
 	static constexpr cfs_subsys kSubsys = CFS_S_LDLM;
 
@@ -68,21 +68,22 @@ public:
 	cfs::ListHook in_work;	   ///< one of Work's lists
 	cfs::ListHook in_dead;	   ///< Work::dead
 
-	Policy policy; ///< held, or asked for while it waits
-	Policy asked;  ///< as the request had it
-	Wanted wanted; ///< valid while asked_back
-	u64 flags = 0; ///< LDLM_FL_* of the request that matter here
-	u64 holder = 0; ///< the peer's number; 0 is the server itself
+	Policy policy;	    ///< held, or asked for while it waits
+	Policy asked;	    ///< as the request had it
+	Wanted wanted;	    ///< valid while asked_back
+	u64 flags = 0;	    ///< LDLM_FL_* of the request that matter here
+	u64 holder = 0;	    ///< the peer's number; 0 is the server itself
 	u64 cos_client = 0; ///< see LocalSpec::client_cookie
 	FlockPart *flock = nullptr;
 	Mode req_mode = LCK_MODE_MIN;
 	Mode granted_mode = LCK_MODE_MIN;
 	Place place = Place::none;
 	bool asked_back = false; ///< a blocking callback is due, sent, or implied
-	bool granted_late = false; ///< in Work::granted of this pass: wanted already when it is told
-	bool deadlock = false;	   ///< a flock refused while it waited
+	bool granted_late =
+		false;	       ///< in Work::granted of this pass: wanted already when it is told
+	bool deadlock = false; ///< a flock refused while it waited
 	bool hears_deadlock = false; ///< its client understands that
-	bool local = false;	   ///< no expansion: the server's own
+	bool local = false;	     ///< no expansion: the server's own
 
 	[[nodiscard]] u64 bits_key() const noexcept
 	{
@@ -90,8 +91,8 @@ public:
 	}
 };
 
-/// What is to be done after a change, when the table is not locked any more. The owner empties every
-/// list before he unlocks the table; the locks in them are the table's (or were, for dead).
+/// What is to be done after a change, when the table is not locked any more. The owner empties
+/// every list before he unlocks the table; the locks in them are the table's (or were, for dead).
 struct Work {
 	using List = cfs::List<TableLock, &TableLock::in_work>;
 
@@ -106,8 +107,8 @@ struct Work {
 	}
 };
 
-/// The waits-for graph of a namespace's flocks. Guarded, as all flock tables of the namespace, by the
-/// namespace's flock mutex.
+/// The waits-for graph of a namespace's flocks. Guarded, as all flock tables of the namespace, by
+/// the namespace's flock mutex.
 class FlockGraph
 {
 public:
@@ -148,8 +149,8 @@ private:
 	};
 	using Search = cfs::List<FlockPart, &FlockPart::in_search>;
 
-	/// Puts what the holders in the way of `l` wait for into the search; true when one of them is
-	/// `start`.
+	/// Puts what the holders in the way of `l` wait for into the search; true when one of them
+	/// is `start`.
 	bool expand(LockTable &table, TableLock &l, Owner start, Search &todo) noexcept;
 
 	cfs::OrderedMultiSet<FlockPart, &FlockPart::in_graph, Order> waiters_;
@@ -221,7 +222,8 @@ public:
 		for (unsigned m = 0; m < kModes; m++) {
 			if (!(which & (1u << m)))
 				continue;
-			if (!scan(granted_[m], mode_at(m), p, f) || !scan(asked_[m], mode_at(m), p, f))
+			if (!scan(granted_[m], mode_at(m), p, f) ||
+			    !scan(asked_[m], mode_at(m), p, f))
 				return false;
 		}
 		return true;
@@ -346,8 +348,8 @@ private:
 	bool same_group_granted(const TableLock &l) const noexcept;
 	Queue::iterator group_position(const TableLock &l) noexcept;
 
-	/// Grows an extent that is about to be granted. `passed`: waiting locks that were taken out of
-	/// the trees for a while, or null.
+	/// Grows an extent that is about to be granted. `passed`: waiting locks that were taken out
+	/// of the trees for a while, or null.
 	void expand_extent(TableLock &l, const TableRules &rules, const Trees *passed) noexcept;
 	std::size_t limit_by_granted(const TableLock &l, Extent &grown) noexcept;
 	static std::size_t limit_by_waiting(const TableLock &l, const Trees &waiting,

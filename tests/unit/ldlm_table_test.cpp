@@ -95,9 +95,9 @@ protected:
 
 TEST(LdlmModes, CompatibilityIsTheMatrixOfTheSpec)
 {
-	const char *matrix[kModes] = {"000001000", "000011000", "001011001", "000111000",
-				      "011111001", "111111111", "000001100", "000001010",
-				      "001011001"};
+	const char *matrix[kModes] = {"000001000", "000011000", "001011001",
+				      "000111000", "011111001", "111111111",
+				      "000001100", "000001010", "001011001"};
 	for (unsigned a = 0; a < kModes; a++)
 		for (unsigned b = 0; b < kModes; b++) {
 			EXPECT_EQ(compatible(mode_at(a), mode_at(b)), matrix[a][b] == '1')
@@ -151,8 +151,7 @@ TEST_F(LdlmTable, AWriterBehindAnotherIsQueuedAndGrantedAfterwards)
 {
 	LockTable t(LDLM_EXTENT, nullptr);
 	TableLock &a = make(LCK_PW, Policy::of_extent(0, 4095), 1);
-	TableLock &b = make(LCK_PW, Policy::of_extent(4096, 8191), 2,
-			    w::LDLM_FL_AST_DISCARD_DATA);
+	TableLock &b = make(LCK_PW, Policy::of_extent(4096, 8191), 2, w::LDLM_FL_AST_DISCARD_DATA);
 	EXPECT_EQ(put(t, a), Verdict::granted);
 	EXPECT_EQ(put(t, b), Verdict::blocked_granted);
 	ASSERT_EQ(last->blocking, std::vector{&a});
@@ -185,8 +184,8 @@ TEST_F(LdlmTable, NeighboursThatWaitTogetherDoNotGrowIntoEachOther)
 	(void)put(t, a);
 	std::vector<TableLock *> waiters;
 	for (u64 i = 0; i < 20; i++) {
-		waiters.push_back(&make(LCK_PW, Policy::of_extent(i << 20, ((i + 1) << 20) - 1),
-					2 + i));
+		waiters.push_back(
+			&make(LCK_PW, Policy::of_extent(i << 20, ((i + 1) << 20) - 1), 2 + i));
 		EXPECT_TRUE(is_blocked(put(t, *waiters.back())));
 	}
 	take(t, a);
@@ -264,8 +263,8 @@ TEST_F(LdlmTable, DifferentBitsDoNotConflict)
 	LockTable t(LDLM_IBITS, nullptr);
 	TableLock &a = make(LCK_PR, Policy::of_bits(w::MDS_INODELOCK_LOOKUP));
 	TableLock &b = make(LCK_PW, Policy::of_bits(w::MDS_INODELOCK_UPDATE), 2);
-	TableLock &c = make(LCK_EX, Policy::of_bits(w::MDS_INODELOCK_LOOKUP |
-						    w::MDS_INODELOCK_UPDATE), 3);
+	TableLock &c =
+		make(LCK_EX, Policy::of_bits(w::MDS_INODELOCK_LOOKUP | w::MDS_INODELOCK_UPDATE), 3);
 	EXPECT_EQ(put(t, a), Verdict::granted);
 	EXPECT_EQ(put(t, b), Verdict::granted);
 	EXPECT_EQ(put(t, c), Verdict::blocked_granted);
@@ -277,9 +276,10 @@ TEST_F(LdlmTable, OptionalBitsAreTakenWhenFree)
 {
 	LockTable t(LDLM_IBITS, nullptr);
 	TableLock &a = make(LCK_PW, Policy::of_bits(w::MDS_INODELOCK_UPDATE));
-	TableLock &b = make(LCK_PR, Policy::of_bits(w::MDS_INODELOCK_LOOKUP,
-						    w::MDS_INODELOCK_UPDATE |
-							    w::MDS_INODELOCK_LAYOUT), 2);
+	TableLock &b = make(LCK_PR,
+			    Policy::of_bits(w::MDS_INODELOCK_LOOKUP,
+					    w::MDS_INODELOCK_UPDATE | w::MDS_INODELOCK_LAYOUT),
+			    2);
 	TableLock &c = make(LCK_PR, Policy::of_bits(0, w::MDS_INODELOCK_UPDATE), 3);
 	EXPECT_EQ(put(t, a), Verdict::granted);
 	EXPECT_EQ(put(t, b), Verdict::granted);
@@ -559,9 +559,9 @@ TEST(LdlmTableRandom, FlocksAreWhatAnArrayOfBytesSays)
 			bool free = true;
 			for (auto &[o, bytes] : held)
 				for (u64 b = start; b <= end && o != owner; b++)
-					free = free && (m == LCK_NL ||
-							(m == LCK_PR ? bytes[b] != LCK_PW
-								     : bytes[b] == LCK_NL));
+					free = free &&
+					       (m == LCK_NL || (m == LCK_PR ? bytes[b] != LCK_PW
+									    : bytes[b] == LCK_NL));
 			Work work;
 			Verdict v = t.enqueue(l, rules, false, work);
 			Done done(work);

@@ -110,6 +110,7 @@ enum class CancelReason : std::uint8_t {
 	lru,	  ///< too many or too old
 	early,	  ///< goes inside another request (ELC)
 	user,	  ///< cancel() and its kind
+	recovery, ///< unused when the server came back: not worth a replay; nothing to write
 	evicted,  ///< it is lost already: drop the data, do not write
 };
 
@@ -134,9 +135,9 @@ public:
 	/// The lock keeps its other bits; drop what `bits` covered. Called without uses of the
 	/// lock. False: rather cancel all of it.
 	virtual bool on_drop_bits(ClientLock &lock, u64 bits) noexcept = 0;
-	/// A completion callback granted the lock: its policy, mode and resource are final; `lvb`
-	/// is what the server sent, possibly empty. Locks granted by a reply do not come here:
-	/// their LVB is in EnqueueResult.
+	/// The lock is being granted, by a reply or by a completion callback: its policy, mode and
+	/// resource are final, and nobody can match it before this returns. `lvb` is what the
+	/// server sent, possibly empty. Must not wait for I/O or for locks.
 	virtual void on_granted(ClientLock &lock, cfs::Bytes lvb) noexcept
 	{
 		(void)lock;
@@ -156,8 +157,8 @@ public:
 		return cfs::fail(cfs::err::NODATA);
 	}
 	/// Whether the LRU, an ELC or recovery may drop this unused lock just now: false for PW
-	/// locks with dirty data before a replay, open locks with open files, and the like. Must
-	/// not sleep.
+	/// locks with dirty data before a replay, open locks with open files, and the like. Called
+	/// with a mutex of ldlm held: must neither sleep nor call back into ldlm.
 	virtual bool may_drop(ClientLock &lock, CancelReason why) noexcept
 	{
 		(void)lock;
@@ -239,8 +240,8 @@ struct EnqueueResult {
 	LockDesc desc;	      ///< of the reply; for TEST_LOCK the lock in the way, or mode NL
 	u64 res1 = 0;	      ///< intent: DISP_*; glimpse: 0 or a negative errno
 	u64 res2 = 0;	      ///< intent: status as negative errno
-	/// Bytes of the LVB in the buffer that was given to enqueue(); 0 when a completion callback
-	/// was faster, then LockUser::on_granted() has had it.
+	/// Bytes of the LVB in the buffer that was given to enqueue() (LockUser::on_granted() has
+	/// seen them if there is a lock); 0 when a completion callback was faster.
 	std::size_t lvb_bytes = 0;
 };
 
