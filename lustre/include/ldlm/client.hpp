@@ -178,7 +178,7 @@ protected:
 };
 
 /// The connection of a namespace to its server, as ldlm needs it. Implemented over an rpc::Import
-/// (lustre/ldlm/import_link.cpp) and by tests. Must outlive the namespace. Buffers are whole wire
+/// (ldlm/rpc_links.hpp) and by tests. Must outlive the namespace. Buffers are whole wire
 /// buffers (DLM_REQ and so on); replies go into memory of the caller.
 class ClientLink
 {

@@ -95,7 +95,7 @@ protected:
 };
 
 /// A client's export as ldlm needs it. Implemented over an rpc::Export
-/// (lustre/ldlm/export_link.cpp) and by tests. Must live until detach() has returned and no Ast is
+/// (ldlm/rpc_links.hpp) and by tests. Must live until detach() has returned and no Ast is
 /// under way.
 class PeerLink
 {
