@@ -573,9 +573,14 @@ void Req::lost(cfs::Errno why, const char *what) noexcept
 	else if (!quiet)
 		CNETERR(CFS_S_RPC, "{}: {} x{} to {}: {}: {}", imp_.device(), info_.name, xid_,
 			imp_.peer(), what, why);
-	take_back(!options.no_resend && !replaying, why);
+	bool again = !options.no_resend && !replaying;
+	if (!again)
+		take_back(false, why);
+	// Before it is sent again, so that it waits until the import is connected.
 	if (kind != Kind::connect && kind != Kind::disconnect)
 		imp_.connection_lost(cnt, what);
+	if (again)
+		take_back(true, why);
 }
 
 // ---- ending ----
@@ -704,7 +709,7 @@ void Req::finish() noexcept
 		cfs::SpinGuard g(imp_.lock);
 		imp_.leave(*this);
 		phase = Phase::pausing;
-		imp_.active_.push_back(*this);
+		imp_.enlist(*this, Home::active);
 		resend = false;
 		new_xid_ = true;
 		reply_ = {};
@@ -802,7 +807,7 @@ void Req::replay() noexcept
 		replaying = true;
 		resend = false;
 		phase = Phase::sending;
-		imp_.active_.push_back(*this);
+		imp_.enlist(*this, Home::active);
 	}
 	send_now();
 }

@@ -93,6 +93,7 @@ void Core::destroy() noexcept
 	completions_.destroy();
 	if (timers_started_)
 		timers_.stop();
+	cfs_rcu_barrier(); // exports and imports are freed after a grace period
 	{
 		cfs::MutexGuard g(uuid_lock_);
 		uuids_.clear_and_dispose([](UuidNids *u) { u->put(); });

@@ -127,6 +127,15 @@ cfs::Result<cfs::RefPtr<ClientRequest>> ImportImpl::new_request(const FormatInfo
 
 // ---- whom to connect to ----
 
+cfs::Result<> ImportImpl::room_for_connection() noexcept
+{
+	if (conns_.empty())
+		conns_ = TRY(cfs::Array<Connection>::make(kSubsys, kConnectionsMax));
+	if (conn_count_ == kConnectionsMax)
+		return cfs::fail(NOSPC);
+	return {};
+}
+
 cfs::Result<> ImportImpl::add_connection(std::string_view uuid) noexcept
 {
 	lnet::Nid none[1];
@@ -136,8 +145,7 @@ cfs::Result<> ImportImpl::add_connection(std::string_view uuid) noexcept
 	for (u32 i = 0; i < conn_count_; i++)
 		if (conns_[i].uuid.view() == uuid)
 			return {};
-	if (conn_count_ == kConnectionsMax)
-		return cfs::fail(NOSPC);
+	TRY(room_for_connection());
 	TRY(conns_[conn_count_].uuid.set(uuid));
 	conn_count_++;
 	return {};
@@ -150,8 +158,7 @@ cfs::Result<> ImportImpl::add_connection(std::span<const lnet::Nid> nids) noexce
 	auto copy = TRY(cfs::Array<lnet::Nid>::make(kSubsys, nids.size()));
 	std::copy(nids.begin(), nids.end(), copy.begin());
 	cfs::MutexGuard g(conn_lock_);
-	if (conn_count_ == kConnectionsMax)
-		return cfs::fail(NOSPC);
+	TRY(room_for_connection());
 	conns_[conn_count_++].nids = std::move(copy);
 	return {};
 }

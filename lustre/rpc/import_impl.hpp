@@ -194,6 +194,7 @@ private:
 	void do_goodbye() noexcept;
 	void tell_lost() noexcept;
 
+	[[nodiscard]] cfs::Result<> room_for_connection() noexcept CFS_REQUIRES(conn_lock_);
 	[[nodiscard]] bool pick_peer(lnet::Nid &out) noexcept;
 	[[nodiscard]] std::size_t list_peers(std::span<lnet::Nid> out) noexcept;
 	void connect_failed(cfs::Errno why) noexcept CFS_REQUIRES(lock);
@@ -311,7 +312,8 @@ private:
 	Own own_;
 
 	cfs::Mutex conn_lock_{CFS_LOCK_CLASS("rpc import connections")};
-	Connection conns_[kConnectionsMax] CFS_GUARDED_BY(conn_lock_);
+	/// Made with the first one: reverse imports have none, and there are many of them.
+	cfs::Array<Connection> conns_ CFS_GUARDED_BY(conn_lock_);
 	u32 conn_count_ CFS_GUARDED_BY(conn_lock_) = 0;
 	cfs_rcu rcu_;
 };

@@ -167,8 +167,7 @@ bool ServerReq::check_export() noexcept
 	if (request_cnt_ < e.conn_cnt() && request_cnt_ != 0) {
 		CDEBUG(CFS_S_RPC, CFS_D_RPCTRACE, "{}: x{} is of an earlier connection: dropped",
 		       t.name(), static_cast<u64>(xid_));
-		dropped_ = true;
-		return false;
+		return drop();
 	}
 	pass_ = t.gate().enter();
 	if (!pass_) {
@@ -220,8 +219,7 @@ bool ServerReq::check_duplicate() noexcept
 	if (e.enter(*this) == ExportImpl::Entry::duplicate) {
 		CDEBUG(CFS_S_RPC, CFS_D_RPCTRACE, "x{} resent while it is being processed",
 		       static_cast<u64>(xid_));
-		dropped_ = true;
-		return false;
+		return drop();
 	}
 	u64 last = static_cast<u64>(wire::Xid{body().last_xid});
 	u64 own = static_cast<u64>(xid_);

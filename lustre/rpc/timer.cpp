@@ -9,11 +9,11 @@ namespace rpc
 
 void TimerQueue::arm_locked(TimerEntry &t, cfs::Instant when) noexcept
 {
-	if (t.hook_.is_linked())
+	if (t.in_timers.is_linked())
 		set_.erase(set_.iterator_to(t));
 	else
 		t.on_timer_get();
-	t.when_ = when;
+	t.when = when;
 	set_.insert(t);
 	if (when < asleep_until_ && !woken_) {
 		woken_ = true;
@@ -30,7 +30,7 @@ void TimerQueue::arm(TimerEntry &t, cfs::Instant when) noexcept
 void TimerQueue::arm_by(TimerEntry &t, cfs::Instant when) noexcept
 {
 	cfs::SpinGuard g(lock_);
-	if (t.hook_.is_linked() && t.when_ <= when)
+	if (t.in_timers.is_linked() && t.when <= when)
 		return;
 	arm_locked(t, when);
 }
@@ -39,7 +39,7 @@ bool TimerQueue::cancel(TimerEntry &t) noexcept
 {
 	{
 		cfs::SpinGuard g(lock_);
-		if (!t.hook_.is_linked())
+		if (!t.in_timers.is_linked())
 			return false;
 		set_.erase(set_.iterator_to(t));
 	}
@@ -53,7 +53,7 @@ void TimerQueue::cancel_sync(TimerEntry &t) noexcept
 		cfs::SpinGuard g(lock_);
 		auto over = [&]() CFS_NO_TSA { return running_ != &t; };
 		(void)ran_.wait(lock_, cfs::WaitMode::idle, cfs::Instant::never(), over);
-		if (!t.hook_.is_linked())
+		if (!t.in_timers.is_linked())
 			return;
 	}
 }
@@ -74,7 +74,7 @@ void TimerQueue::run() noexcept
 	cfs::SpinGuard g(lock_);
 	while (!stopping_) {
 		cfs::Instant now = cfs::Instant::now();
-		if (!set_.empty() && set_.begin()->when_ <= now) {
+		if (!set_.empty() && set_.begin()->when <= now) {
 			TimerEntry &t = *set_.begin();
 			set_.erase(set_.begin());
 			running_ = &t;
@@ -86,7 +86,7 @@ void TimerQueue::run() noexcept
 			ran_.wake_all();
 			continue;
 		}
-		asleep_until_ = set_.empty() ? cfs::Instant::never() : set_.begin()->when_;
+		asleep_until_ = set_.empty() ? cfs::Instant::never() : set_.begin()->when;
 		woken_ = false;
 		(void)waitq_.wait(lock_, cfs::WaitMode::idle, asleep_until_,
 				  [this]() CFS_NO_TSA { return woken_ || stopping_; });

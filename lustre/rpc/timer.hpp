@@ -17,8 +17,6 @@
 namespace rpc
 {
 
-class TimerQueue;
-
 class TimerEntry
 {
 public:
@@ -26,20 +24,19 @@ public:
 	virtual void on_timer_get() noexcept = 0;
 	virtual void on_timer_put() noexcept = 0;
 
-protected:
-	~TimerEntry() = default;
-
-private:
-	friend class TimerQueue;
-	cfs::SetHook hook_;
-	cfs::Instant when_; // the queue's lock
+	// The queue's alone.
+	cfs::SetHook in_timers;
+	cfs::Instant when;
 
 	struct Sooner {
 		bool operator()(const TimerEntry &a, const TimerEntry &b) const noexcept
 		{
-			return a.when_ < b.when_;
+			return a.when < b.when;
 		}
 	};
+
+protected:
+	~TimerEntry() = default;
 };
 
 class TimerQueue
@@ -67,7 +64,7 @@ public:
 	}
 
 private:
-	using Set = cfs::OrderedMultiSet<TimerEntry, &TimerEntry::hook_, TimerEntry::Sooner>;
+	using Set = cfs::OrderedMultiSet<TimerEntry, &TimerEntry::in_timers, TimerEntry::Sooner>;
 
 	void run() noexcept;
 	void arm_locked(TimerEntry &t, cfs::Instant when) noexcept CFS_REQUIRES(lock_);

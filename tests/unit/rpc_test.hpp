@@ -23,6 +23,7 @@
 #include "lustre/rpc/core.hpp"
 #include "lustre/rpc/import_impl.hpp"
 #include "rpc/format/ops_common.hpp"
+#include "rpc/format/ops_ldlm.hpp"
 #include "rpc/format/ops_ost.hpp"
 #include "rpc/rpc.hpp"
 

@@ -245,7 +245,7 @@ template <MessageFormat Format>
 
 /// Many requests sent at once and waited for together. Must outlive them: wait_all() before it
 /// goes.
-class RequestSet : private RequestUser
+class RequestSet final : private RequestUser
 {
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("request set")};
 	cfs::WaitQueue waitq_{CFS_LOCK_CLASS("request set wait")};

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// ptlrpc.ko: RPC comes up on a node with its first user, which gets it through rpc_hold(). Until
+// then there are the parameters of the initial network namespace only.
+#include <linux/init.h>
+#include <linux/module.h>
+#include <net/net_namespace.h>
+
+#include "../../../libcfs/linux/node.h"
+#include "libcfs/plat/lock.h"
+#include "rpc/plat_rpc.h"
+
+EXPORT_SYMBOL_GPL(rpc_hold);
+EXPORT_SYMBOL_GPL(rpc_release);
+
+static struct rpc_core *core;
+
+static int __init ptlrpc_init(void)
+{
+	struct cfs_node *node = cfs_node_for_net(&init_net);
+	int rc = rpc_core_start(node, &core);
+
+	/* The initial namespace stays by itself. */
+	cfs_node_put(node);
+	return rc;
+}
+
+static void __exit ptlrpc_exit(void)
+{
+	rpc_core_stop(core);
+	cfs_rcu_barrier();
+}
+
+module_init(ptlrpc_init);
+module_exit(ptlrpc_exit);
+
+MODULE_DESCRIPTION("Lustre request processing and lock management");
+MODULE_LICENSE("GPL");
