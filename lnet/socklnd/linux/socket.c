@@ -430,7 +430,7 @@ static void report(struct cfs_poller *p, struct cfs_sock *s, unsigned int events
 /* With sk_callback_lock held; NULL for a child that nobody has accepted. */
 static struct cfs_sock *sock_of(struct sock *sk)
 {
-	return rcu_dereference_sk_user_data(sk);
+	return __locked_read_sk_user_data_with_flags(sk, SK_USER_DATA_NOCOPY);
 }
 
 static void on_data_ready(struct sock *sk)
