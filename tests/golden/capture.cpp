@@ -160,19 +160,34 @@ class Reader
 			.add(number, get<std::uint32_t>(frame, tcp + 4, true), syn, data);
 	}
 
+	void piece(LnetPiece::Kind kind, const Stream &s, std::size_t at, std::size_t bytes,
+		   std::size_t payload = 0)
+	{
+		auto first = s.data.begin() + static_cast<std::ptrdiff_t>(at);
+		auto end = first + static_cast<std::ptrdiff_t>(bytes);
+		out_.pieces.push_back({kind,
+				       file_,
+				       {first, end},
+				       {end, end + static_cast<std::ptrdiff_t>(payload)}});
+	}
+
 	/// Bytes of connection set-up at the front of a stream recorded from its first byte.
 	std::size_t preamble(const Stream &s)
 	{
 		if (!s.from_start || s.data.empty())
 			return 0;
 		std::size_t at = 0;
-		if (get<std::uint32_t>(s.data, 0) == kAcceptorMagic)
+		if (get<std::uint32_t>(s.data, 0) == kAcceptorMagic) {
+			piece(LnetPiece::Kind::acceptor, s, 0, kConnreq);
 			at += kConnreq;
+		}
 		if (get<std::uint32_t>(s.data, at) != kHelloMagic) {
 			problem("no hello");
 			return s.data.size();
 		}
-		return at + kHello + 4 * get<std::uint32_t>(s.data, at + 52);
+		std::size_t hello = kHello + 4 * get<std::uint32_t>(s.data, at + 52);
+		piece(LnetPiece::Kind::hello, s, at, hello);
+		return at + hello;
 	}
 
 	void put(const Stream &s, std::size_t at, std::size_t length)
@@ -217,6 +232,7 @@ class Reader
 		while (at < s.data.size()) {
 			auto type = get<std::uint32_t>(s.data, at);
 			if (type == kKsockNoop) {
+				piece(LnetPiece::Kind::noop, s, at, kKsockHeader);
 				at += kKsockHeader;
 				out_.others++;
 				continue;
@@ -229,6 +245,8 @@ class Reader
 			at = lnet + kLnetHeader + length;
 			if (at > s.data.size())
 				return problem("capture ends inside a message");
+			piece(LnetPiece::Kind::message, s, lnet - kKsockHeader,
+			      kKsockHeader + kLnetHeader, length);
 			if (kind == kLnetPut)
 				put(s, lnet, length);
 			else if (kind == kLnetGet && get<std::uint32_t>(s.data, lnet + 56) != 0)

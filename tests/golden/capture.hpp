@@ -26,7 +26,17 @@ struct CapturedMessage {
 	std::size_t request_index = SIZE_MAX; // of a reply: its request in Capture::messages
 };
 
+/// A piece of what LNet and socklnd put on the wire, as it was there.
+struct LnetPiece {
+	enum class Kind { acceptor, hello, noop, message };
+	Kind kind;
+	std::string file;
+	std::vector<std::byte> bytes;	// noop and message: with the header of socklnd
+	std::vector<std::byte> payload; // of a message
+};
+
 struct Capture {
+	std::vector<LnetPiece> pieces;	       // by connection, each in the order sent
 	std::vector<CapturedMessage> messages; // in the order of their last packets
 	std::size_t bulks = 0;		       // puts and gets of bulk data
 	std::size_t others = 0;		       // everything else LNet sent
