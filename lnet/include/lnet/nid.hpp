@@ -100,10 +100,10 @@ public:
 		n.addr_ = a;
 		return n;
 	}
-	/// From the legacy 64-bit form; all ones is any(). The upper byte is ignored.
+	/// From the legacy 64-bit form; of LND type 0xff it is any(). The upper byte is ignored.
 	[[nodiscard]] static constexpr Nid from_nid4(std::uint64_t v) noexcept
 	{
-		if (v == ~0ull)
+		if ((v >> 48 & 0xff) == 0xff)
 			return any();
 		return ipv4(static_cast<Net>(v >> 32 & 0xffffff), static_cast<std::uint32_t>(v));
 	}
