@@ -69,7 +69,9 @@ inline constexpr ModeMask kModesWire =
 /// Whether it is one known mode; LCK_MODE_MIN is not.
 [[nodiscard]] constexpr bool is_mode(Mode m) noexcept
 {
-	return std::has_single_bit(mode_bit(m)) && (mode_bit(m) & kModesAll);
+	// Not std::has_single_bit(), which calls into a library that kernels do not have.
+	ModeMask b = mode_bit(m);
+	return b != 0 && (b & (b - 1)) == 0 && (b & kModesAll);
 }
 
 namespace detail
