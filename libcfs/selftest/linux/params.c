@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// What tests/vm/libcfs-params looks at from user space. A slab cache "cfs selftest", with the name that
-// the kernel shows; and parameter files in sysfs and in debugfs:
+// What tests/vm/libcfs-params looks at from user space. A slab cache "cfs selftest", with the name
+// that the kernel shows; and parameter files in sysfs and in debugfs:
 //
 //	value	read and written back, at most 15 characters
 //	poke	write only
