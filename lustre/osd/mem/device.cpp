@@ -487,6 +487,8 @@ Result<> MemTx::declare_locked(MemObject &o, Op op, bool exclusive) noexcept CFS
 void MemTx::use(MemObject &o, Op op, std::uint64_t a, std::uint64_t b) noexcept
 {
 	CFS_ASSERT(phase_ == Phase::running && thread_ == cfs_thread_self());
+	// Of the declarations that cover it, the one that covers least.
+	Declared *best = nullptr;
 	for (Declared &d : declared_) {
 		if (d.used || d.object != &o || d.op != op)
 			continue;
@@ -494,7 +496,11 @@ void MemTx::use(MemObject &o, Op op, std::uint64_t a, std::uint64_t b) noexcept
 			continue;
 		if (op == Op::xattr_set && a > d.a)
 			continue;
-		d.used = true;
+		if (!best || d.b < best->b || (d.b == best->b && best->a == kEof))
+			best = &d;
+	}
+	if (best) {
+		best->used = true;
 		return;
 	}
 	CEMERG(CFS_S_OSD, "{}: operation {} on {:#x}:{:#x} was not declared",
