@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "libcfs/node.hpp"
+
 namespace lnet
 {
 
@@ -42,12 +44,15 @@ cfs::Result<> Core::init() noexcept
 		portals_[i] = TRY(cfs::try_make<Portal>());
 	TRY(set_lazy(wire::LNET_RESERVED_PORTAL, true));
 	TRY(add_ni(loopback_, make_net(LndType::lo, 0), {}));
-	return {};
+	TRY(discovery_.init());
+	return monitor_.start<&Core::run_monitor>(node_.plat(), "lnet_monitor", this);
 }
 
 void Core::destroy() noexcept
 {
+	stop_monitor();
 	stopping_.store(true, std::memory_order_release);
+	discovery_.stop();
 	HeldList held;
 	for (auto &p : portals_)
 		if (p)
@@ -67,6 +72,8 @@ void Core::destroy() noexcept
 		CWARN(kSubsys, "still {} messages in flight while LNet stops; waiting",
 		      msgs_live_.load(std::memory_order_relaxed));
 	cfs_rcu_synchronize(); // whoever freed the last one has left free_msg()
+	router_.disable();
+	routes_.clear();
 	peers_.clear();
 	if (msg_cache_)
 		cfs_cache_destroy(msg_cache_);
@@ -175,17 +182,6 @@ void Core::drop_held(HeldList &list, const char *why) noexcept
 
 // ---- interfaces ----
 
-cfs::RefPtr<Ni> Core::ni_by_nid(const Nid &nid) noexcept
-{
-	cfs::RcuGuard rcu;
-	for (auto &slot : nis_) {
-		Ni *ni = slot.load(std::memory_order_acquire);
-		if (ni && ni->nid() == nid && ni->try_get())
-			return cfs::RefPtr<Ni>::adopt(ni);
-	}
-	return nullptr;
-}
-
 cfs::Result<Nid> Core::add_ni(Lnd &lnd, Net net, std::string_view if_name) noexcept
 {
 	auto ni = TRY(cfs::try_make_ref<Ni>(*this, net));
@@ -254,6 +250,7 @@ void Core::stop_ni(Ni &ni) noexcept
 				return static_cast<Msg &>(h).ni.get() == &ni;
 			});
 	drop_held(held, "interface goes down");
+	router_.drop_of(ni);
 	ni.stop();
 }
 
@@ -264,28 +261,130 @@ cfs::Result<> Core::rebuild_ping_target() noexcept
 	for (auto &slot : nis_) {
 		Ni *ni = slot.load(std::memory_order_relaxed);
 		if (ni && !ni->nid().is_lo())
-			list[n++] = {ni->nid(), ni->up() ? wire::LNET_NI_STATUS_UP
-							 : wire::LNET_NI_STATUS_DOWN};
+			list[n++] = {ni->nid(), ni->announced_up() ? wire::LNET_NI_STATUS_UP
+								   : wire::LNET_NI_STATUS_DOWN};
 	}
-	// Multi-rail without discovery: peers use the NIDs they were told and push nothing
-	// (section 7.4).
-	constexpr std::uint32_t features = wire::LNET_PING_FEAT_NI_STATUS |
-					   wire::LNET_PING_FEAT_RTE_DISABLED |
-					   wire::LNET_PING_FEAT_MULTI_RAIL;
-	auto buf = TRY(build_ping(features, ++ping_sequence_, std::span(list).first(n)));
-	auto fresh = TRY(cfs::try_make_ref<PingTarget>(std::move(buf)));
+	std::uint32_t features = wire::LNET_PING_FEAT_NI_STATUS | wire::LNET_PING_FEAT_MULTI_RAIL;
+	if (!router_.enabled())
+		features |= wire::LNET_PING_FEAT_RTE_DISABLED;
+	if (settings_.discovery)
+		features |= wire::LNET_PING_FEAT_DISCOVERY;
+	auto buf = TRY(build_ping(features, ping_sequence_ + 1, std::span(list).first(n)));
+	auto fresh = TRY(cfs::try_make_ref<PingTarget>(std::move(buf), ping_sequence_ + 1));
 	TRY(fresh->publish(*this));
+	ping_sequence_++;
 	if (ping_target_)
 		ping_target_->withdraw(*this);
 	ping_target_ = std::move(fresh);
+	discovery_.list_changed(ping_sequence_);
 	return {};
 }
 
 void Core::local_state_changed() noexcept
 {
+	list_stale_.store(true, std::memory_order_release);
+	kick();
+}
+
+cfs::RefPtr<PingTarget> Core::ping_list() noexcept
+{
 	cfs::MutexGuard g(config_lock_);
-	if (auto r = rebuild_ping_target(); !r)
-		CERROR(kSubsys, "cannot announce the new interface state to peers: {}", r.error());
+	return ping_target_;
+}
+
+cfs::Result<cfs::RefPtr<PeerNi>> Core::peer_ni(const Nid &nid) noexcept
+{
+	if (nid.is_any() || nid.is_none())
+		return cfs::fail(INVAL);
+	if (auto known = peers_.find(nid))
+		return known;
+	int credits = static_cast<int>(NiTunables{}.peer_credits);
+	int router = 0;
+	{
+		cfs::RcuGuard rcu;
+		for (auto &slot : nis_)
+			if (Ni *ni = slot.load(std::memory_order_acquire);
+			    ni && ni->net() == nid.net()) {
+				credits = static_cast<int>(ni->tunables().peer_credits);
+				router = static_cast<int>(ni->tunables().peer_buffer_credits);
+			}
+	}
+	return peers_.get(nid, credits, router ? router : credits);
+}
+
+// ---- settings and routes ----
+
+void Core::reset_statistics() noexcept
+{
+	for (auto *v : {&stats_.msgs_max, &stats_.errors, &stats_.send_count, &stats_.recv_count,
+			&stats_.drop_count, &stats_.send_length, &stats_.recv_length,
+			&stats_.drop_length, &stats_.no_memory, &stats_.resend_count,
+			&stats_.response_timeout_count, &stats_.route_count, &stats_.route_length})
+		v->store(0, std::memory_order_relaxed);
+	for (auto &v : stats_.by_status)
+		v.store(0, std::memory_order_relaxed);
+}
+
+Settings Core::settings() noexcept
+{
+	cfs::MutexGuard g(config_lock_);
+	return settings_;
+}
+
+cfs::Result<> Core::set_settings(const Settings &s) noexcept
+{
+	constexpr std::uint32_t kRetriesMax = 5;
+	if (s.transaction_timeout <= s.retry_count || s.retry_count > kRetriesMax ||
+	    s.health_sensitivity > kHealthMax || s.router_sensitivity > 100 ||
+	    s.response_tracking > 3 || s.recovery_interval == 0)
+		return cfs::fail(INVAL);
+	cfs::MutexGuard g(config_lock_);
+	bool announce = settings_.discovery != s.discovery;
+	settings_ = s;
+	live_.drop_asym_route.store(s.drop_asym_route);
+	live_.retry_count.store(s.retry_count);
+	live_.health_sensitivity.store(s.health_sensitivity);
+	live_.response_tracking.store(s.response_tracking);
+	live_.transaction_timeout.store(s.transaction_timeout);
+	live_.message_life.store(s.lnd_timeout() * (s.retry_count + 1) + 1);
+	discovery_.enabled.store(s.discovery);
+	return announce ? rebuild_ping_target() : cfs::Result<>{};
+}
+
+cfs::Result<> Core::add_route(const RouteSpec &s) noexcept
+{
+	constexpr std::uint32_t kHopsMax = 255;
+	if (s.net == Net::any || net_type(s.net) == LndType::lo || s.gateway.is_any() ||
+	    s.gateway.is_none() || s.gateway.is_lo() || s.gateway.net() == s.net ||
+	    (s.hops != RouteSpec::kHopsUnset && (s.hops < 1 || s.hops > kHopsMax)))
+		return cfs::fail(INVAL);
+	if (on_net(s.net))
+		return cfs::fail(EXIST);
+	if (!on_net(s.gateway.net()))
+		return cfs::fail(HOSTUNREACH);
+	auto gw = TRY(peer_ni(s.gateway));
+	TRY(routes_.add(TRY(cfs::try_make_ref<Route>(s, std::move(gw)))));
+	kick();
+	return {};
+}
+
+cfs::Result<> Core::del_route(Net net, const Nid &gateway) noexcept
+{
+	return routes_.remove(net, gateway);
+}
+
+cfs::Result<> Core::set_routing(bool on, const std::uint32_t (&counts)[Router::kPools]) noexcept
+{
+	if (on == router_.enabled())
+		return {};
+	if (on)
+		TRY(router_.enable(counts));
+	else
+		router_.disable();
+	auto now = cfs_now_ns();
+	for_each_ni([&](Ni &ni) { ni.last_ping_ns.store(now, std::memory_order_relaxed); });
+	cfs::MutexGuard g(config_lock_);
+	return rebuild_ping_target();
 }
 
 // ---- services for users ----
@@ -294,18 +393,23 @@ Nid Core::primary_nid(const Nid &nid) noexcept
 {
 	if (nid.is_lo())
 		return nid;
-	auto p = peers_.find(nid);
-	return p ? p->primary() : nid;
+	auto ni = peer_ni(nid);
+	if (!ni)
+		return nid;
+	// Of a peer from a server's list the primary is known; it is looked at in the background.
+	auto p = (*ni)->peer();
+	bool settled = !discovery_.enabled.load(std::memory_order_relaxed) ||
+		       discovery_.up_to_date(*p) || is_local(nid);
+	if (!settled && p->has(LNET_PEER_LOCK_PRIMARY))
+		discovery_.start(*p, false);
+	else if (!settled) // what is known will do when it fails
+		(void)discovery_.wait(nid, false, cfs::WaitMode::killable, cfs::Instant::never());
+	return (*ni)->primary();
 }
 
 cfs::Result<> Core::add_peer(std::span<const Nid> nids) noexcept
 {
-	for (const Nid &nid : nids) {
-		if (nid.is_lo())
-			continue;
-		(void)TRY(peers_.get(nid, credits_for(nid)));
-	}
-	return {};
+	return discovery_.add_peer(nids, settings().lock_prim_nid != 0);
 }
 
 cfs::Result<Distance> Core::distance(const Nid &nid) noexcept
@@ -321,7 +425,12 @@ cfs::Result<Distance> Core::distance(const Nid &nid) noexcept
 		if (ni && ni->net() == nid.net())
 			return Distance{1, 2 + i, ni->nid()};
 	}
-	return cfs::fail(HOSTUNREACH);
+	cfs::RefPtr<Route> best = routes_.pick(nid.net(), [](Route &) { return true; });
+	auto ni = best ? best_ni(best->spec.gateway.net()) : nullptr;
+	if (!ni)
+		return cfs::fail(HOSTUNREACH);
+	return Distance{best->hops() + 1, static_cast<unsigned>(2 + kNisMax) + best->hops(),
+			ni->nid()};
 }
 
 cfs::Result<Nid> Core::local_nid(unsigned n) noexcept
@@ -427,32 +536,6 @@ cfs::Result<PingInfo> Core::ping(const ProcessId &target, const Nid &source,
 	if (wait->status_ != cfs::Errno{})
 		return cfs::fail(wait->status_);
 	return parse_ping(cfs::Bytes(wait->sink_.data(), wait->length_));
-}
-
-void Core::expire_queues(cfs::Instant now) noexcept
-{
-	HeldList lost;
-	for (auto &p : portals_)
-		p->take_held_if(lost, [](HeldMessage &h) {
-			auto &m = static_cast<Msg &>(h);
-			return m.ni->driver().rx_lost(m.rx);
-		});
-	drop_held(lost, "its connection is gone");
-	cfs::List<CreditWaiter, &CreditWaiter::credit_hook> late;
-	auto is_late = [&](CreditWaiter &w) { return static_cast<Msg &>(w).tx.deadline <= now; };
-	auto keep = [&](CreditWaiter &w) { late.push_back(w); };
-	peers_.for_each([&](PeerNi &p) { p.tx_credits.cancel_if(is_late, keep); });
-	for_each_ni([&](Ni &ni) { ni.cancel_if(is_late, keep); });
-	while (!late.empty()) {
-		auto &m = static_cast<Msg &>(late.front());
-		late.pop_front();
-		m.how = SendStatus::network_timeout;
-		bool had_peer = std::exchange(m.peer_credit, false);
-		auto hop = m.hop;
-		send_done(m, TIMEDOUT);
-		if (had_peer)
-			peer_credit_back(*hop);
-	}
 }
 
 } // namespace lnet

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // LNet of one node: sends and receives messages between the users' MDs and the drivers (spec 01
-// sections 5, 6).
+// sections 5, 6, 8).
+//
+// core.cpp has its life and configuration, path.cpp where a message goes, send.cpp and receive.cpp
+// what happens to it, monitor.cpp what happens with time.
 //
 // The message path takes no lock of the whole node: local interfaces are found under RCU, peers,
 // MDs and match lists in hashed buckets, credits per peer NI and per interface share. The
@@ -12,11 +15,15 @@
 #include <atomic>
 
 #include "libcfs/log.hpp"
+#include "libcfs/thread.hpp"
 #include "libcfs/wait.hpp"
 #include "lnet/buffer.hpp"
+#include "lnet/control.hpp"
+#include "lnet/discovery.hpp"
 #include "lnet/msg.hpp"
 #include "lnet/ni.hpp"
-#include "lnet/ping.hpp"
+#include "lnet/router.hpp"
+#include "lnet/routes.hpp"
 
 namespace lnet
 {
@@ -25,7 +32,16 @@ namespace lnet
 struct Statistics {
 	std::atomic<std::uint64_t> msgs_alloc{0}, msgs_max{0}, errors{0}, send_count{0},
 		recv_count{0}, drop_count{0}, send_length{0}, recv_length{0}, drop_length{0},
-		no_memory{0};
+		no_memory{0}, resend_count{0}, response_timeout_count{0}, route_count{0},
+		route_length{0};
+	std::atomic<std::uint64_t> by_status[11] = {}; ///< failed sends by SendStatus
+};
+
+/// Settings as messages read them.
+struct LiveSettings {
+	std::atomic<bool> drop_asym_route{false};
+	std::atomic<std::uint32_t> retry_count{2}, health_sensitivity{100}, response_tracking{3},
+		transaction_timeout{150}, message_life{49 * 3 + 1};
 };
 
 class Core final : public Network
@@ -72,9 +88,24 @@ public:
 	/// Sleeps.
 	[[nodiscard]] cfs::Result<PingInfo> ping(const ProcessId &target, const Nid &source,
 						 cfs::Instant deadline) noexcept;
-	/// Fails what has waited in queues past its deadline.
-	void expire_queues(cfs::Instant now) noexcept;
+	/// LNet's own ping of exactly this NID, from `source` if that is one.
+	[[nodiscard]] cfs::Result<> get_from(const Nid &source, MdHandle md,
+					     const Nid &target) noexcept;
+	/// Awaits the response to an MD's operation no longer than that.
+	void hurry(MdHandle md, cfs::Duration patience) noexcept;
+	/// err::INVAL for what makes no sense together.
+	[[nodiscard]] cfs::Result<> set_settings(const Settings &s) noexcept;
+	[[nodiscard]] Settings settings() noexcept;
+	/// Spec 01 section 9.1.
+	[[nodiscard]] cfs::Result<> add_route(const RouteSpec &s) noexcept;
+	[[nodiscard]] cfs::Result<> del_route(Net net, const Nid &gateway) noexcept;
+	/// counts: buffers by Router::Size. Sleeps.
+	[[nodiscard]] cfs::Result<>
+	set_routing(bool on, const std::uint32_t (&counts)[Router::kPools]) noexcept;
+	void set_health(Ni &ni, int health) noexcept;
+	void set_health(PeerNi &p, int health) noexcept;
 	[[nodiscard]] const Statistics &statistics() const noexcept { return stats_; }
+	void reset_statistics() noexcept;
 	/// Messages there are now.
 	[[nodiscard]] std::uint64_t messages() const noexcept
 	{
@@ -102,6 +133,13 @@ public:
 		return portals_[portal]->held_total();
 	}
 	[[nodiscard]] PeerTable &peers() noexcept { return peers_; }
+	[[nodiscard]] Discovery &discovery() noexcept { return discovery_; }
+	[[nodiscard]] RouteTable &routes() noexcept { return routes_; }
+	[[nodiscard]] Router &router() noexcept { return router_; }
+	/// The peer NI of a NID, made with the credits that its network's interface says.
+	[[nodiscard]] cfs::Result<cfs::RefPtr<PeerNi>> peer_ni(const Nid &nid) noexcept;
+	/// Our list of NIDs as peers get it.
+	[[nodiscard]] cfs::RefPtr<PingTarget> ping_list() noexcept;
 	[[nodiscard]] cfs::Node &node() noexcept { return node_; }
 
 	// ---- called by Ni and Msg ----
@@ -115,6 +153,16 @@ public:
 	void send_ack(Msg &m) noexcept;
 	void free_msg(Msg &m) noexcept;
 
+	// ---- called by Discovery and Router ----
+	/// Something for the monitor's thread. With spinlocks held, too.
+	void kick() noexcept;
+	/// A message that was held back goes on, or fails.
+	void resume(Msg &m) noexcept { send(m); }
+	void send_failed(Msg &m, cfs::Errno why) noexcept;
+	/// A message of another node has been received and is to be sent on.
+	void forward(Msg &m) noexcept { send(m); }
+	void drop_msg(Msg &m, const char *why) noexcept;
+
 private:
 	friend class cfs::UniquePtr<Core>;
 	Core(cfs::Node &node, std::uint64_t cookie) noexcept : node_(node), cookie_(cookie) {}
@@ -126,24 +174,55 @@ private:
 	[[nodiscard]] cfs::Result<MdHandle> add_md(const MdSpec &spec, const MatchSpec *m) noexcept;
 	[[nodiscard]] cfs::Result<> start_op(Msg::Role role, Answer expected, const Nid &self,
 					     MdHandle md, const ProcessId &target,
-					     const wire::MsgBody &body) noexcept;
+					     const wire::MsgBody &body,
+					     bool exact = false) noexcept;
+	void expect_response(Md &md, bool put, bool ack) noexcept;
 
 	void take_down(Ni &ni) noexcept;
 	void stop_ni(Ni &ni) noexcept;
 	void drop_held(HeldList &list, const char *why) noexcept;
-	[[nodiscard]] int credits_for(const Nid &hop) noexcept;
 
 	// sending
 	void send(Msg &m) noexcept;
-	[[nodiscard]] cfs::Result<> choose_path(Msg &m) noexcept;
 	void send_on(Msg &m) noexcept;
 	void respond(Msg &m, wire::MsgType type, const wire::MsgBody &body) noexcept;
+	[[nodiscard]] bool try_resend(Msg &m, cfs::Errno status) noexcept;
+
+	// where to (path.cpp)
+	enum class Path : std::uint8_t { chosen, held_back };
+	[[nodiscard]] cfs::Result<Path> choose_path(Msg &m) noexcept;
+	[[nodiscard]] cfs::Result<> choose_for_dest(Msg &m, PeerNi &dest) noexcept;
+	[[nodiscard]] cfs::Result<> choose_rail(Msg &m, Peer &peer) noexcept;
+	[[nodiscard]] cfs::Result<> choose_gateway(Msg &m, Net net) noexcept;
+	[[nodiscard]] cfs::RefPtr<PeerNi> nid_of_gateway(Route &r, Msg &m) noexcept;
 	[[nodiscard]] cfs::RefPtr<Ni> ni_by_nid(const Nid &nid) noexcept;
-	[[nodiscard]] cfs::RefPtr<Ni> ni_by_net(Net net, PeerNi *remember) noexcept;
+	[[nodiscard]] cfs::RefPtr<Ni> best_ni(Net net) noexcept;
+	[[nodiscard]] cfs::RefPtr<Ni> ni_for(Net net, PeerNi *remember) noexcept;
+	[[nodiscard]] bool on_net(Net net) noexcept;
+	[[nodiscard]] unsigned ni_count() noexcept;
+
+	// health and time (monitor.cpp)
+	void account_send(Msg &m, cfs::Errno status) noexcept;
+	void account_receive(Ni &ni, PeerNi &hop) noexcept;
+	void change_health(Ni &ni, int by) noexcept;
+	void change_health(PeerNi &p, int by) noexcept;
+	void run_monitor() noexcept;
+	void stop_monitor() noexcept;
+	void tick(cfs::Instant now) noexcept;
+	void expire_queues(cfs::Instant now) noexcept;
+	void expire_responses(cfs::Instant now) noexcept;
+	void resend_queued() noexcept;
+	void recover_nis(cfs::Instant now) noexcept;
+	void recover_peers(cfs::Instant now) noexcept;
+	void check_routes(cfs::Instant now) noexcept;
+	void check_own_nis(cfs::Instant now) noexcept;
+	[[nodiscard]] bool route_works(Route &r) noexcept;
+	[[nodiscard]] bool recovery_due(Recovery &r, cfs::Instant now, bool listed) noexcept;
 
 	// receiving
 	void drop(Ni &ni, const Header &h, RxHandle rx, const char *why) noexcept;
-	void drop_msg(Msg &m, const char *why) noexcept;
+	[[nodiscard]] cfs::Result<> not_for_me(Ni &ni, const Header &h, const Nid &from) noexcept;
+	[[nodiscard]] bool asymmetric(Ni &ni, const Header &h, PeerNi &hop) noexcept;
 	void receive_request(Msg &m) noexcept;
 	void receive_response(Msg &m) noexcept;
 	void offer(Msg &m, const MatchInfo &info) noexcept;
@@ -170,7 +249,23 @@ private:
 	cfs::Mutex config_lock_{CFS_LOCK_CLASS("lnet configuration")};
 	std::uint32_t ping_sequence_ CFS_GUARDED_BY(config_lock_) = 0;
 	cfs::RefPtr<PingTarget> ping_target_ CFS_GUARDED_BY(config_lock_);
+	Settings settings_ CFS_GUARDED_BY(config_lock_);
+	LiveSettings live_;
 	std::atomic<bool> stopping_{false};
+
+	Discovery discovery_{*this};
+	RouteTable routes_;
+	Router router_{*this};
+
+	// The monitor: one thread for all that happens with time.
+	cfs::SpinLock monitor_lock_{CFS_LOCK_CLASS("lnet monitor")};
+	cfs::WaitQueue monitor_wait_{CFS_LOCK_CLASS("lnet monitor wait")};
+	bool kicked_ CFS_GUARDED_BY(monitor_lock_) = false;
+	bool monitor_stops_ CFS_GUARDED_BY(monitor_lock_) = false;
+	cfs::List<CreditWaiter, &CreditWaiter::credit_hook> resends_ CFS_GUARDED_BY(monitor_lock_);
+	cfs::List<PeerNi, &PeerNi::recovery_hook> ailing_ CFS_GUARDED_BY(monitor_lock_); // refs
+	std::atomic<bool> list_stale_{false}; // what peers are told of our interfaces
+	cfs::Thread monitor_;
 };
 
 } // namespace lnet

@@ -107,7 +107,7 @@ void Md::finish(PendingEvent &p) noexcept
 	deliver();
 }
 
-cfs::Result<> Md::unlink() noexcept
+cfs::Result<> Md::unlink(cfs::Errno why) noexcept
 {
 	{
 		cfs::SpinGuard g(lock_);
@@ -117,6 +117,7 @@ cfs::Result<> Md::unlink() noexcept
 			return cfs::fail(NOENT);
 		dead_ = true;
 		unlink_event_.ev.type = EventType::unlink;
+		unlink_event_.ev.status = why;
 		unlink_event_.ev.md = handle_;
 		unlink_event_.ev.user = spec_.user;
 		unlink_event_.ev.match_bits = match_.match_bits;
@@ -128,6 +129,12 @@ cfs::Result<> Md::unlink() noexcept
 	}
 	deliver();
 	return {};
+}
+
+bool Md::unlinking() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return unlink_event_.ev.type == EventType::unlink;
 }
 
 bool Md::dead() noexcept
@@ -196,6 +203,41 @@ cfs::RefPtr<Md> MdTable::find(MdHandle h) noexcept
 		if (md.handle() == h)
 			return cfs::RefPtr<Md>::share(&md);
 	return nullptr;
+}
+
+void MdTable::expect(Md &md, std::uint64_t due) noexcept
+{
+	Bucket &b = bucket(md.handle());
+	md.response_due.store(due, std::memory_order_release);
+	auto next = b.next_due.load(std::memory_order_relaxed);
+	while (due < next &&
+	       !b.next_due.compare_exchange_weak(next, due, std::memory_order_acq_rel)) {
+	}
+}
+
+cfs::RefPtr<Md> MdTable::take_overdue(Bucket &b, std::uint64_t now) noexcept
+{
+	cfs::SpinGuard g(b.lock);
+	// What is expected from now on lowers it again.
+	b.next_due.store(CFS_NEVER, std::memory_order_release);
+	std::uint64_t next = CFS_NEVER;
+	cfs::RefPtr<Md> found;
+	for (Md &md : b.mds) {
+		auto due = md.response_due.load(std::memory_order_acquire);
+		if (due == 0)
+			continue;
+		if (!found && due <= now) {
+			md.response_due.store(0, std::memory_order_relaxed);
+			found = cfs::RefPtr<Md>::share(&md);
+		} else {
+			next = std::min(next, due);
+		}
+	}
+	auto seen = b.next_due.load(std::memory_order_relaxed);
+	while (next < seen &&
+	       !b.next_due.compare_exchange_weak(seen, next, std::memory_order_acq_rel)) {
+	}
+	return found;
 }
 
 } // namespace lnet

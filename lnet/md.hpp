@@ -17,6 +17,7 @@
 #include "libcfs/mem.hpp"
 #include "libcfs/plat/thread.h"
 #include "lnet/lnet.hpp"
+#include "lnet/peer.hpp"
 
 namespace lnet
 {
@@ -85,7 +86,23 @@ public:
 	/// already. Consumes the caller's hold on p; p.delivered runs even without a handler.
 	void finish(PendingEvent &p) noexcept;
 	/// No new operations; the last event follows. err::NOENT if it was ending already.
-	[[nodiscard]] cfs::Result<> unlink() noexcept;
+	/// why: the status of the UNLINK event, if there is one.
+	[[nodiscard]] cfs::Result<> unlink(cfs::Errno why = {}) noexcept;
+	/// The hop that is to bring the response, blamed when none comes.
+	void set_asked(const cfs::RefPtr<PeerNi> &hop) noexcept
+	{
+		cfs::RefPtr<PeerNi> h = hop;
+		cfs::SpinGuard g(lock_);
+		std::swap(asked_, h);
+		g.unlock();
+	}
+	[[nodiscard]] cfs::RefPtr<PeerNi> take_asked() noexcept
+	{
+		cfs::SpinGuard g(lock_);
+		return std::move(asked_);
+	}
+	/// Whether unlink() was called.
+	[[nodiscard]] bool unlinking() noexcept;
 	/// Marks it as taking no more operations (exhausted and auto-unlink).
 	[[nodiscard]] bool dead() noexcept;
 
@@ -94,6 +111,8 @@ public:
 	Portal *portal = nullptr;
 	// Membership in the handle table; protected by its bucket lock.
 	cfs::ListHook table_hook;
+	/// When its response is overdue (cfs_now_ns); 0: none is awaited.
+	std::atomic<std::uint64_t> response_due{0};
 
 private:
 	void deliver() noexcept;
@@ -114,6 +133,7 @@ private:
 	bool dead_ CFS_GUARDED_BY(lock_) = false;
 	bool delivering_ CFS_GUARDED_BY(lock_) = false;
 	bool last_sent_ CFS_GUARDED_BY(lock_) = false;
+	cfs::RefPtr<PeerNi> asked_ CFS_GUARDED_BY(lock_);
 	cfs::List<PendingEvent, &PendingEvent::event_hook> events_ CFS_GUARDED_BY(lock_);
 	PendingEvent unlink_event_;
 };
@@ -124,6 +144,8 @@ class MdTable
 	struct Bucket {
 		cfs::SpinLock lock{CFS_LOCK_CLASS("lnet md table")};
 		cfs::List<Md, &Md::table_hook> mds CFS_GUARDED_BY(lock);
+		/// No response of its MDs is due before; CFS_NEVER for none.
+		std::atomic<std::uint64_t> next_due{CFS_NEVER};
 	};
 	static constexpr std::size_t kBuckets = 4096;
 	static constexpr std::uint64_t kCountMask = (1u << 30) - 1;
@@ -131,6 +153,7 @@ class MdTable
 	std::atomic<std::uint64_t> next_{3};
 
 	Bucket &bucket(MdHandle h) noexcept { return buckets_[(h.cookie >> 2) % kBuckets]; }
+	[[nodiscard]] cfs::RefPtr<Md> take_overdue(Bucket &b, std::uint64_t now) noexcept;
 
 public:
 	[[nodiscard]] cfs::Result<> init() noexcept;
@@ -149,6 +172,19 @@ public:
 	/// Gives that reference back; does nothing the second time.
 	void remove(Md &md) noexcept;
 	[[nodiscard]] cfs::RefPtr<Md> find(MdHandle h) noexcept;
+	/// A response to this MD is expected until then.
+	void expect(Md &md, std::uint64_t due) noexcept;
+	/// Calls f(Md &) without a lock for each MD whose response is overdue, once.
+	template <typename F>
+	void overdue(std::uint64_t now, F f) noexcept
+	{
+		for (Bucket &b : buckets_) {
+			if (b.next_due.load(std::memory_order_acquire) > now)
+				continue;
+			while (auto md = take_overdue(b, now))
+				f(*md);
+		}
+	}
 };
 
 } // namespace lnet

@@ -17,6 +17,7 @@ namespace lnet
 
 class Core;
 class Ni;
+struct RouterBuffer;
 
 class Msg final : public PendingEvent, public HeldMessage, public CreditWaiter
 {
@@ -29,7 +30,9 @@ public:
 		rx_put,
 		rx_get,
 		rx_reply,
-		rx_ack
+		rx_ack,
+		rx_forward, ///< for another node, being received
+		tx_forward  ///< being sent on
 	};
 
 	explicit Msg(Core &core) noexcept : core_(core) {}
@@ -42,14 +45,17 @@ public:
 	bool peer_credit = false; ///< holds a credit of its hop
 	std::uint8_t cpt = 0;
 	std::uint8_t resends = 0;
-	TxMessage tx;		  ///< tx.header is the header of a received message too
-	cfs::RefPtr<Md> md;	  ///< committed on it
-	cfs::RefPtr<Ni> ni;	  ///< sent on, or received on
-	cfs::RefPtr<PeerNi> hop;  ///< the next hop, or the last
-	Nid self;		  ///< the NID the caller wants to speak from, if any
-	RxHandle rx;		  ///< the driver's, between received() and recv()
-	wire::WireHandle ack_to;  ///< of a received PUT
-	cfs::ListHook queue_hook; ///< of an Ni::Submitter
+	bool exact = false;	       ///< LNet's own: to this very NID, once
+	TxMessage tx;		       ///< tx.header is the header of a received message too
+	cfs::RefPtr<Md> md;	       ///< committed on it
+	cfs::RefPtr<Ni> ni;	       ///< sent on, or received on
+	cfs::RefPtr<PeerNi> hop;       ///< the next hop, or the last
+	Nid self;		       ///< the NID the caller wants to speak from, if any
+	cfs::RefPtr<PeerNi> came_from; ///< tx_forward: whose router credit it holds
+	RouterBuffer *router_buffer = nullptr; ///< forwarding
+	RxHandle rx;			       ///< the driver's, between received() and recv()
+	wire::WireHandle ack_to;	       ///< of a received PUT
+	cfs::ListHook queue_hook;	       ///< of an Ni::Submitter
 	SendStatus how = SendStatus::ok;
 
 private:

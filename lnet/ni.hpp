@@ -31,7 +31,14 @@ public:
 	[[nodiscard]] Net net() const noexcept { return net_; }
 	[[nodiscard]] NetworkInterface &driver() noexcept { return *driver_; }
 	[[nodiscard]] const NiTunables &tunables() const noexcept { return tunables_; }
+	/// Whether messages may be sent through it.
 	[[nodiscard]] bool up() const noexcept { return !fatal.load(std::memory_order_relaxed); }
+	/// Whether peers are told that it is up.
+	[[nodiscard]] bool announced_up() const noexcept
+	{
+		return up() && !ailing.load(std::memory_order_relaxed) &&
+		       !unused.load(std::memory_order_relaxed);
+	}
 
 	/// Sends a message that has its peer's credit: takes a credit of its own, or waits for one.
 	void launch(Msg &m) noexcept;
@@ -54,8 +61,13 @@ public:
 
 	MessageCounts counts;
 	std::atomic<int> health{kHealthMax};
-	std::atomic<bool> fatal{false};
+	std::atomic<bool> fatal{false};	 ///< the driver says so
 	std::atomic<bool> closing{false}; ///< lazy portals hold nothing more of it
+	std::atomic<bool> ailing{false}; ///< health was 0 and is not whole again
+	std::atomic<bool> unused{false}; ///< on a router: nobody pings this node over it
+	std::atomic<std::uint64_t> last_ping_ns{0};
+	std::atomic<std::uint32_t> uses{0}; ///< for taking turns
+	Recovery recovery;		    ///< the monitor's
 
 private:
 	using SubmitQueue = cfs::List<Msg, &Msg::queue_hook>;

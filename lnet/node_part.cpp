@@ -25,7 +25,6 @@ namespace
 {
 
 constexpr auto kDebugfs = CFS_PTREE_DEBUGFS;
-constexpr auto kTick = cfs::Duration::seconds(1);
 
 constinit const cfs::ParamInfo kParams[] = {
 	cfs::param_text<&LnetNode::show_nis>(
@@ -41,7 +40,7 @@ constinit const cfs::ParamInfo kParams[] = {
 		{.name = "network",
 		 .doc = "Whether LNet is up; writing up or down changes that.",
 		 .tree = kDebugfs}),
-	cfs::param_text<&LnetNode::show_ping, &LnetNode::ping>(
+	cfs::param_text<&LnetNode::show_ping, &LnetNode::write_ping>(
 		{.name = "ping",
 		 .doc = "Writing a NID asks that node for its NIDs; reading tells the last answer.",
 		 .tree = kDebugfs}),
@@ -52,7 +51,6 @@ constinit const cfs::ParamInfo kParams[] = {
 cfs::Result<cfs::UniquePtr<LnetNode>> LnetNode::make(cfs::Node &node) noexcept
 {
 	auto part = TRY(cfs::try_make<LnetNode>(node));
-	TRY(part->workq_.create(node.plat(), "lnet_tick", 1));
 	TRY(part->params_.open_root(node.plat(), "lnet"));
 	TRY(part->params_.add(kParams, part.get()));
 	return part;
@@ -99,38 +97,40 @@ cfs::Result<Lnd *> LnetNode::driver_for(LndType type) noexcept
 	return lnd;
 }
 
-cfs::Result<> LnetNode::bring_up() noexcept
+cfs::Result<> LnetNode::start_ni(Core &core, Net net, std::string_view if_name) noexcept
+{
+	auto lnd = driver_for(net_type(net));
+	cfs::Result<Nid> added = cfs::fail(NODEV);
+	if (lnd)
+		added = core.add_ni(**lnd, net, if_name);
+	else
+		added = cfs::fail(lnd.error());
+	if (!added) {
+		LCONSOLE_ERROR(kSubsys, "cannot start network {} on '{:e}': {}", net, if_name,
+			       added.error());
+		return cfs::fail(added.error());
+	}
+	LCONSOLE_INFO(kSubsys, "Added LNI {} [{}/{}]", *added, NiTunables{}.peer_credits,
+		      NiTunables{}.credits);
+	return {};
+}
+
+cfs::Result<> LnetNode::bring_up(bool with_parameters) noexcept
 {
 	if (core_)
 		return {};
 	auto spec = TRY(parse_networks(lnet_config_get()->networks));
 	core_ = TRY(Core::create(node_, cfs_real_ns()));
-	for (std::size_t i = 0; i < spec.count; i++) {
-		const NetworkSpec &s = spec.list[i];
-		auto lnd = driver_for(net_type(s.net));
-		cfs::Result<Nid> added = cfs::fail(NODEV);
-		if (lnd)
-			added = core_->add_ni(**lnd, s.net, s.if_name());
-		else
-			added = cfs::fail(lnd.error());
-		if (!added) {
-			LCONSOLE_ERROR(kSubsys, "cannot start network {} on '{:e}': {}", s.net,
-				       s.if_name(), added.error());
-			take_down();
-			return cfs::fail(added.error());
-		}
-		LCONSOLE_INFO(kSubsys, "Added LNI {} [{}/{}]", *added, NiTunables{}.peer_credits,
-			      NiTunables{}.credits);
-	}
-	ticking_.store(true, std::memory_order_release);
-	timer_.arm(workq_, cfs::after(kTick));
-	return {};
+	cfs::Result<> r = core_->set_settings(settings_);
+	for (std::size_t i = 0; r && with_parameters && i < spec.count; i++)
+		r = start_ni(*core_, spec.list[i].net, spec.list[i].if_name());
+	if (!r)
+		take_down();
+	return r;
 }
 
 void LnetNode::take_down() noexcept
 {
-	ticking_.store(false, std::memory_order_release);
-	(void)timer_.cancel_sync();
 	core_.reset();
 	for (Slot &s : drivers_) {
 		if (!s.driver)
@@ -142,20 +142,10 @@ void LnetNode::take_down() noexcept
 	}
 }
 
-void LnetNode::tick() noexcept
-{
-	// take_down() waits for this before core_ goes; so it is read without the lock, which
-	// take_down() holds.
-	auto expire = [this]() CFS_NO_TSA { core_->expire_queues(cfs::Instant::now()); };
-	expire();
-	if (ticking_.load(std::memory_order_acquire))
-		timer_.arm(workq_, cfs::after(kTick));
-}
-
 cfs::Result<Core *> LnetNode::hold() noexcept
 {
 	cfs::MutexGuard g(lock_);
-	TRY(bring_up());
+	TRY(bring_up(true));
 	users_++;
 	return core_.get();
 }
@@ -182,7 +172,7 @@ cfs::Result<> LnetNode::set_network(std::string_view text) noexcept
 {
 	cfs::MutexGuard g(lock_);
 	if (text == "up")
-		return bring_up();
+		return bring_up(true);
 	if (text != "down")
 		return cfs::fail(INVAL);
 	if (users_ > 0)
@@ -208,10 +198,9 @@ void LnetNode::show_stats(cfs::FormatSink &out) noexcept
 	auto v = [](const std::atomic<std::uint64_t> &a) {
 		return a.load(std::memory_order_relaxed);
 	};
-	// Routing does not exist here: its numbers are zero.
-	out.print("{} {} {} {} {} 0 {} {} {} 0 {}", core->messages(), v(s.msgs_max), v(s.errors),
-		  v(s.send_count), v(s.recv_count), v(s.drop_count), v(s.send_length),
-		  v(s.recv_length), v(s.drop_length));
+	out.print("{} {} {} {} {} {} {} {} {} {} {}", core->messages(), v(s.msgs_max), v(s.errors),
+		  v(s.send_count), v(s.recv_count), v(s.route_count), v(s.drop_count),
+		  v(s.send_length), v(s.recv_length), v(s.route_length), v(s.drop_length));
 	release();
 }
 
@@ -228,9 +217,9 @@ void LnetNode::show_nis(cfs::FormatSink &out) noexcept
 		const NiTunables &t = ni.tunables();
 		auto level = ni.level();
 		out.print("{:<24} {:>6} {:>5} {:>4} {:>4} {:>4} {:>5} {:>5} {:>5}\n",
-			  static_cast<const char *>(nid), ni.up() ? "up" : "down", 0, ni.refs() - 1,
-			  t.peer_credits, t.peer_buffer_credits, t.credits, level.available,
-			  level.min);
+			  static_cast<const char *>(nid), ni.announced_up() ? "up" : "down", 0,
+			  ni.refs() - 1, t.peer_credits, t.peer_buffer_credits, t.credits,
+			  level.available, level.min);
 	});
 	release();
 }
@@ -247,19 +236,20 @@ void LnetNode::show_peers(cfs::FormatSink &out) noexcept
 		char nid[LNET_NIDSTR_SIZE];
 		cfs::format_cstr(nid, "{}", p.nid());
 		auto level = p.tx_credits.level();
+		auto router = p.router_credits.level();
 		std::uint64_t heard = p.last_heard_ns.load(std::memory_order_relaxed);
 		std::int64_t last =
 			heard ? static_cast<std::int64_t>((now - heard) / 1000000000) : -1;
 		bool alive = p.alive.load(std::memory_order_relaxed);
 		out.print("{:<24} {:>4} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {}\n",
 			  static_cast<const char *>(nid), p.refs(), alive ? "up" : "down", last,
-			  NiTunables{}.peer_credits, 0, 0, level.available, level.min,
+			  level.max, router.available, router.min, level.available, level.min,
 			  std::max(0, -level.available));
 	});
 	release();
 }
 
-cfs::Result<> LnetNode::ping(std::string_view text) noexcept
+cfs::Result<> LnetNode::write_ping(std::string_view text) noexcept
 {
 	ProcessId target{TRY(parse_nid(text)), LNET_PID_LUSTRE};
 	Core *core = TRY(hold());
@@ -325,6 +315,16 @@ void lnet_core_stop(lnet_core *c) noexcept
 {
 	cfs::drop_node_parts(cfs::NodeSlot::lnet);
 	cfs::UniquePtr<lnet_core>(c).reset();
+}
+
+int lnet_control_get(cfs_node *node, lnet_control **out) noexcept
+{
+	auto get = [&]() noexcept -> cfs::Result<> {
+		auto n = TRY(cfs::Node::get(node));
+		*out = TRY(n->part<lnet::LnetNode>());
+		return {};
+	};
+	return to_rc(get());
 }
 
 int lnet_network_hold(cfs_node *node, lnet_network **out) noexcept

@@ -11,13 +11,14 @@
 
 #include "libcfs/node.hpp"
 #include "lnet/config.hpp"
+#include "lnet/control.hpp"
 #include "lnet/core.hpp"
 #include "lnet/plat_driver.h"
 
 namespace lnet
 {
 
-class LnetNode final : public cfs::NodePart
+class LnetNode final : public cfs::NodePart, public Control
 {
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
@@ -32,6 +33,37 @@ public:
 	[[nodiscard]] cfs::Result<Core *> hold() noexcept;
 	void release() noexcept;
 
+	// ---- Control (node_control.cpp) ----
+	cfs::Result<> configure(bool with_parameters) noexcept override;
+	cfs::Result<> unconfigure() noexcept override;
+	[[nodiscard]] bool configured() noexcept override;
+	[[nodiscard]] Settings settings() noexcept override;
+	cfs::Result<> set_settings(const Settings &s) noexcept override;
+	[[nodiscard]] StatsInfo stats() noexcept override;
+	void reset_stats() noexcept override;
+	cfs::Result<Nid> add_ni(Net net, std::string_view if_name) noexcept override;
+	cfs::Result<> del_ni(const Nid &nid) noexcept override;
+	cfs::Result<> list_nis(Listing<NiInfo> &out) noexcept override;
+	cfs::Result<> set_ni_health(const Nid &nid, int health) noexcept override;
+	cfs::Result<> add_peer_nids(const Nid &primary, std::span<const Nid> nids, bool multi_rail,
+				    bool lock_primary) noexcept override;
+	cfs::Result<> del_peer_nids(const Nid &primary,
+				    std::span<const Nid> nids) noexcept override;
+	cfs::Result<> list_peers(Listing<PeerNiInfo> &out) noexcept override;
+	cfs::Result<> set_peer_health(const Nid &nid, int health) noexcept override;
+	cfs::Result<PingInfo> ping(const ProcessId &target, const Nid &source,
+				   cfs::Instant deadline) noexcept override;
+	cfs::Result<Nid> discover(const Nid &nid, bool force,
+				  cfs::Instant deadline) noexcept override;
+	cfs::Result<> add_route(const RouteSpec &r) noexcept override;
+	cfs::Result<> del_route(Net net, const Nid &gateway) noexcept override;
+	cfs::Result<> list_routes(Listing<RouteInfo> &out) noexcept override;
+	cfs::Result<> set_routing(bool enabled) noexcept override;
+	[[nodiscard]] bool routing() noexcept override;
+	cfs::Result<> set_router_buffers(std::uint32_t tiny, std::uint32_t small,
+					 std::uint32_t large) noexcept override;
+	cfs::Result<> list_router_pools(Listing<RouterPoolInfo> &out) noexcept override;
+
 	// ---- parameters ----
 	void show_nis(cfs::FormatSink &out) noexcept;
 	void show_peers(cfs::FormatSink &out) noexcept;
@@ -39,7 +71,7 @@ public:
 	void show_network(cfs::FormatSink &out) noexcept;
 	[[nodiscard]] cfs::Result<> set_network(std::string_view text) noexcept;
 	void show_ping(cfs::FormatSink &out) noexcept;
-	[[nodiscard]] cfs::Result<> ping(std::string_view text) noexcept;
+	[[nodiscard]] cfs::Result<> write_ping(std::string_view text) noexcept;
 
 	explicit LnetNode(cfs::Node &node) noexcept : node_(node) {}
 
@@ -51,12 +83,33 @@ private:
 	};
 	static constexpr std::size_t kDriversMax = 8;
 
-	[[nodiscard]] cfs::Result<> bring_up() noexcept CFS_REQUIRES(lock_);
+	/// LNet while it is looked at or changed: a user for that long. False when it is down.
+	class Hold
+	{
+		LnetNode &node_;
+		Core *core_;
+
+	public:
+		explicit Hold(LnetNode &n) noexcept : node_(n), core_(n.hold_if_up()) {}
+		~Hold()
+		{
+			if (core_)
+				node_.release();
+		}
+		Hold(const Hold &) = delete;
+		Hold &operator=(const Hold &) = delete;
+		explicit operator bool() const noexcept { return core_ != nullptr; }
+		Core *operator->() const noexcept { return core_; }
+		Core &operator*() const noexcept { return *core_; }
+	};
+
+	[[nodiscard]] cfs::Result<> bring_up(bool with_parameters) noexcept CFS_REQUIRES(lock_);
+	[[nodiscard]] cfs::Result<> start_ni(Core &core, Net net, std::string_view if_name) noexcept
+		CFS_REQUIRES(lock_);
 	void take_down() noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<Lnd *> driver_for(LndType type) noexcept CFS_REQUIRES(lock_);
 	/// LNet if it is up, as a user; null otherwise.
 	[[nodiscard]] Core *hold_if_up() noexcept;
-	void tick() noexcept;
 
 	cfs::Node &node_;
 	cfs::ParamGroup params_;
@@ -64,9 +117,9 @@ private:
 	cfs::UniquePtr<Core> core_ CFS_GUARDED_BY(lock_);
 	unsigned users_ CFS_GUARDED_BY(lock_) = 0;
 	std::array<Slot, kDriversMax> drivers_ CFS_GUARDED_BY(lock_);
-	cfs::WorkQueue workq_; ///< tick()'s
-	cfs::Timer<LnetNode, &LnetNode::tick> timer_{this};
-	std::atomic<bool> ticking_{false};
+	Settings settings_ CFS_GUARDED_BY(lock_); ///< kept while LNet is down
+	std::uint32_t buffers_[Router::kPools] CFS_GUARDED_BY(lock_) = {
+		Router::kDefault[0], Router::kDefault[1], Router::kDefault[2]};
 
 	cfs::Mutex ping_lock_{CFS_LOCK_CLASS("lnet ping result")};
 	ProcessId pinged_ CFS_GUARDED_BY(ping_lock_);

@@ -4,10 +4,15 @@
 
 #include "lnet/peer.hpp"
 
+#include "lnet/core.hpp"
+
 namespace lnet
 {
 
 using cfs::err::NOBUFS;
+
+Peer::Peer(const Nid &primary) noexcept : contact(primary), primary_(primary) {}
+Peer::~Peer() = default;
 
 cfs::RefPtr<Peer> PeerNi::peer() noexcept
 {
@@ -30,6 +35,7 @@ void Peer::add(PeerNi &ni) noexcept
 	cfs::SpinGuard g(lock_);
 	ni.get();
 	nis_.push_back(ni);
+	count_.fetch_add(1, std::memory_order_relaxed);
 	ni.join(*this, primary_);
 }
 
@@ -40,6 +46,7 @@ void Peer::remove(PeerNi &ni) noexcept
 		if (!ni.peer_hook.is_linked())
 			return;
 		nis_.erase(nis_.iterator_to(ni));
+		count_.fetch_sub(1, std::memory_order_relaxed);
 	}
 	ni.put();
 }
@@ -68,7 +75,8 @@ cfs::RefPtr<PeerNi> PeerTable::find(const Nid &nid) noexcept
 	return nullptr;
 }
 
-cfs::Result<cfs::RefPtr<PeerNi>> PeerTable::get(const Nid &nid, int credits) noexcept
+cfs::Result<cfs::RefPtr<PeerNi>> PeerTable::get(const Nid &nid, int credits,
+						int router_credits) noexcept
 {
 	if (auto known = find(nid))
 		return known;
@@ -76,7 +84,7 @@ cfs::Result<cfs::RefPtr<PeerNi>> PeerTable::get(const Nid &nid, int credits) noe
 		refused_.fetch_add(1, std::memory_order_relaxed);
 		return cfs::fail(NOBUFS);
 	}
-	auto fresh = TRY(cfs::try_make_ref<PeerNi>(nid, credits));
+	auto fresh = TRY(cfs::try_make_ref<PeerNi>(nid, credits, router_credits));
 	auto peer = TRY(cfs::try_make_ref<Peer>(nid));
 	Bucket &b = bucket(nid);
 	{

@@ -16,6 +16,7 @@
 #include "libcfs/time.hpp"
 #include "lnet/credits.hpp"
 #include "lnet/nid.hpp"
+#include "lnet/ping.hpp"
 
 namespace lnet
 {
@@ -30,12 +31,20 @@ struct MessageCounts {
 	std::atomic<std::uint64_t> sent{0}, received{0}, dropped{0};
 };
 
+/// When an unhealthy NID is pinged next (section 8.3).
+struct Recovery {
+	cfs::Instant next{};
+	cfs::Instant since{};
+	std::uint32_t interval_s = 0;
+};
+
 class PeerNi final : public cfs::RefCounted<PeerNi>
 {
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
 
-	PeerNi(const Nid &nid, int credits) noexcept : tx_credits(credits), nid_(nid), primary_(nid)
+	PeerNi(const Nid &nid, int credits, int from_it) noexcept
+	    : tx_credits(credits), router_credits(from_it), nid_(nid), primary_(nid)
 	{
 	}
 
@@ -69,10 +78,18 @@ public:
 	}
 
 	CreditQueue tx_credits;
+	CreditQueue router_credits; ///< its messages that this node forwards
 	MessageCounts counts;
 	std::atomic<int> health{kHealthMax};
 	std::atomic<bool> alive{true};
 	std::atomic<std::uint64_t> last_heard_ns{0};
+	/// What its node last said of it: an LNET_NI_STATUS_.
+	std::atomic<std::uint32_t> announced{wire::LNET_NI_STATUS_UP};
+	std::atomic<std::uint32_t> uses{0}; ///< for taking turns
+
+	// Recovery: the monitor's.
+	cfs::ListHook recovery_hook;
+	Recovery recovery;
 
 	cfs::ListHook table_hook; // bucket lock
 	cfs::ListHook peer_hook;  // Peer::lock_
@@ -105,12 +122,15 @@ enum PeerState : std::uint32_t {
 	LNET_PEER_LOCK_PRIMARY = 1u << 20,
 };
 
+class Probe;
+
 class Peer final : public cfs::RefCounted<Peer>
 {
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
 
-	explicit Peer(const Nid &primary) noexcept : primary_(primary) {}
+	explicit Peer(const Nid &primary) noexcept;
+	~Peer();
 
 	[[nodiscard]] Nid primary() noexcept
 	{
@@ -129,10 +149,48 @@ public:
 			f(n);
 	}
 
-	std::atomic<std::uint32_t> state{0}; // PeerState
+	/// The first of its NIDs for which pred holds.
+	template <typename Pred>
+	[[nodiscard]] cfs::RefPtr<PeerNi> find_if(Pred pred) noexcept
+	{
+		cfs::SpinGuard g(lock_);
+		for (PeerNi &n : nis_)
+			if (pred(n))
+				return cfs::RefPtr<PeerNi>::share(&n);
+		return nullptr;
+	}
+	[[nodiscard]] bool has(std::uint32_t bits) const noexcept
+	{
+		return (state.load(std::memory_order_acquire) & bits) == bits;
+	}
+	[[nodiscard]] bool multi_rail() const noexcept { return has(LNET_PEER_MULTI_RAIL); }
+	/// NIDs it has.
+	[[nodiscard]] std::uint32_t count() const noexcept
+	{
+		return count_.load(std::memory_order_relaxed);
+	}
+
+	std::atomic<std::uint32_t> state{0}; ///< PeerState
+	/// The version of our own list of NIDs that it has acknowledged.
+	std::atomic<std::uint32_t> acknowledged{0};
+	/// Whether it answered when it was last asked; true until it is first asked.
+	std::atomic<bool> answers{true};
+
+	// Discovery's, under its lock.
+	cfs::ListHook discovery_hook;
+	cfs::List<CreditWaiter, &CreditWaiter::credit_hook> waiting; ///< messages
+	std::uint32_t attempts = 0;				     ///< that have ended
+	cfs::Errno last_error{};				     ///< of the last one
+	// Discovery's thread's.
+	cfs::RefPtr<Probe> probe; ///< a ping or push under way
+	Nid contact;		  ///< where to ping it
+	Nid reply_to;		  ///< our NID that its answer came to
+	std::uint32_t sink_bytes = 0;
+	cfs::Instant last_check{}; ///< of a gateway
 
 private:
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("lnet peer")};
+	std::atomic<std::uint32_t> count_{0};
 	Nid primary_ CFS_GUARDED_BY(lock_);
 	cfs::List<PeerNi, &PeerNi::peer_hook> nis_ CFS_GUARDED_BY(lock_);
 };
@@ -158,7 +216,8 @@ public:
 	[[nodiscard]] cfs::Result<> init() noexcept;
 	[[nodiscard]] cfs::RefPtr<PeerNi> find(const Nid &nid) noexcept;
 	/// Finds it or makes it, alone in a peer of its own. err::NOMEM, err::NOBUFS.
-	[[nodiscard]] cfs::Result<cfs::RefPtr<PeerNi>> get(const Nid &nid, int credits) noexcept;
+	[[nodiscard]] cfs::Result<cfs::RefPtr<PeerNi>> get(const Nid &nid, int credits,
+							   int router_credits) noexcept;
 	/// Forgets everything; nobody may be using the table.
 	void clear() noexcept;
 	[[nodiscard]] std::uint32_t count() const noexcept
@@ -168,6 +227,33 @@ public:
 	[[nodiscard]] std::uint64_t refused() const noexcept
 	{
 		return refused_.load(std::memory_order_relaxed);
+	}
+	/// Calls f(RefPtr<Peer>) without a lock, for the peer of each NID: more than once for one
+	/// of several. NIDs that come meanwhile may be missed.
+	template <typename F>
+	void collect(F f) noexcept
+	{
+		collect_nis([&](PeerNi &n) { f(n.peer()); });
+	}
+	/// Calls f(PeerNi &) without a lock for each NID; the same holds.
+	template <typename F>
+	void collect_nis(F f) noexcept
+	{
+		for (Bucket &b : buckets_) {
+			for (std::size_t i = 0;; i++) {
+				cfs::RefPtr<PeerNi> n;
+				{
+					cfs::SpinGuard g(b.lock);
+					std::size_t k = i;
+					for (PeerNi &x : b.nis)
+						if (k-- == 0)
+							n = cfs::RefPtr<PeerNi>::share(&x);
+				}
+				if (!n)
+					break;
+				f(*n);
+			}
+		}
 	}
 	/// Calls f(PeerNi &) for each, with its bucket locked.
 	template <typename F>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Ping buffers; see ping.hpp.
+// Ping buffers; see lnet/ping.hpp.
 
 #include "lnet/ping.hpp"
 
@@ -94,47 +94,6 @@ cfs::Result<cfs::Array<std::byte>> build_ping(std::uint32_t features, std::uint3
 		if (!e.nid.is_nid4())
 			TRY(w.put(wire::PingLargeEntry{e.status, e.nid}));
 	return buf;
-}
-
-void PingTarget::destroy() noexcept
-{
-	this->~PingTarget();
-	cfs_free(kSubsys, this, sizeof(*this));
-}
-
-cfs::Result<> PingTarget::publish(Network &net) noexcept
-{
-	MatchSpec match;
-	match.portal = wire::LNET_RESERVED_PORTAL;
-	match.match_bits = wire::LNET_PROTO_PING_MATCHBITS;
-	match.auto_unlink = false;
-	match.at_head = true; // before the version it replaces
-	MdSpec md;
-	md.buffer.linear = buffer_.data();
-	md.buffer.length = static_cast<std::uint32_t>(buffer_.size());
-	md.threshold = LNET_MD_THRESH_INF;
-	md.options = LNET_MD_OP_GET | LNET_MD_TRUNCATE | LNET_MD_MANAGE_REMOTE;
-	md.handler = this;
-	get(); // the MD's
-	auto h = net.attach(match, md);
-	if (!h) {
-		put();
-		return cfs::fail(h.error());
-	}
-	md_ = *h;
-	return {};
-}
-
-void PingTarget::withdraw(Network &net) noexcept
-{
-	// Being read right now only delays its last event.
-	(void)net.unlink(md_);
-}
-
-void PingTarget::on_event(const Event &ev) noexcept
-{
-	if (ev.unlinked)
-		put();
 }
 
 } // namespace lnet

@@ -63,14 +63,9 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 	}
 	ni.counts.received.fetch_add(1, std::memory_order_relaxed);
 	bool for_me = h.dest.nid == ni.nid() || (ni.nid().is_lo() && is_local(h.dest.nid));
-	if (!for_me && (h.dest.nid.net() == ni.net() || is_local(h.dest.nid))) {
-		CNETERR(kSubsys,
-			"{}: message for {} came to {}, to which it was not addressed; "
-			"closing the connection",
-			from, h.dest.nid, ni.nid());
-		return cfs::fail(PROTO);
-	}
-	if (!for_me) {
+	if (!for_me)
+		TRY(not_for_me(ni, h, from));
+	if (!for_me && !router_.enabled()) {
 		drop(ni, h, rx, "not for this node, which does not route");
 		return {};
 	}
@@ -80,7 +75,7 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 			h.src.nid);
 		return cfs::fail(PROTO);
 	}
-	auto hop = peers_.get(from, static_cast<int>(ni.tunables().peer_credits));
+	auto hop = peer_ni(from);
 	if (!hop) {
 		drop(ni, h, rx, "no memory for another peer");
 		return {};
@@ -88,6 +83,11 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 	(*hop)->last_heard_ns.store(cfs_now_ns(), std::memory_order_relaxed);
 	(*hop)->alive.store(true, std::memory_order_relaxed);
 	(*hop)->counts.received.fetch_add(1, std::memory_order_relaxed);
+	account_receive(ni, **hop);
+	if (live_.drop_asym_route.load(std::memory_order_relaxed) && asymmetric(ni, h, **hop)) {
+		drop(ni, h, rx, "came by a gateway that is not on the way back");
+		return {};
+	}
 
 	bool request = h.type == MsgType::put || h.type == MsgType::get;
 	if (request && (*hop)->tx_credits.level().available < -kQueuedPerPeerMax) {
@@ -99,17 +99,44 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 		drop(ni, h, rx, "no memory");
 		return {};
 	}
-	m->role = role_of(h.type);
+	m->role = for_me ? role_of(h.type) : Msg::Role::rx_forward;
 	m->tx.header = h;
 	m->ni = cfs::RefPtr<Ni>::share(&ni);
 	m->hop = std::move(*hop);
 	m->rx = rx;
 	m->barred = &ni.closing;
-	if (request)
+	if (!for_me)
+		router_.take(*m.release());
+	else if (request)
 		receive_request(*m.release());
 	else
 		receive_response(*m.release());
 	return {};
+}
+
+cfs::Result<> Core::not_for_me(Ni &ni, const Header &h, const Nid &from) noexcept
+{
+	if (h.dest.nid.net() != ni.net() && !is_local(h.dest.nid))
+		return {};
+	CNETERR(kSubsys,
+		"{}: message for {} came to {}, to which it was not addressed; "
+		"closing the connection",
+		from, h.dest.nid, ni.nid());
+	return cfs::fail(PROTO);
+}
+
+bool Core::asymmetric(Ni &ni, const Header &h, PeerNi &hop) noexcept
+{
+	Net origin = h.src.nid.net();
+	if (origin == ni.net() || ni.nid().is_lo() || on_net(origin))
+		return false;
+	auto gateway = hop.peer();
+	bool on_the_way = false;
+	routes_.for_each([&](Route &r) {
+		on_the_way = r.spec.net == origin && r.gateway->peer() == gateway;
+		return !on_the_way;
+	});
+	return !on_the_way;
 }
 
 void Core::drop(Ni &ni, const Header &h, RxHandle rx, const char *why) noexcept
@@ -134,7 +161,8 @@ Nid Core::primary_of_source(const Nid &src, PeerNi &hop) noexcept
 {
 	if (src == hop.nid())
 		return hop.primary();
-	return primary_nid(src);
+	auto known = peers_.find(src);
+	return known ? known->primary() : src;
 }
 
 // ---- requests: PUT and GET ----
@@ -162,6 +190,8 @@ void Core::receive_request(Msg &m) noexcept
 		info.length = b.sink_length;
 		info.option = LNET_MD_OP_GET;
 		m.ack_to = b.return_wmd;
+		if (info.portal == wire::LNET_RESERVED_PORTAL && !is_local(h.src.nid))
+			m.ni->last_ping_ns.store(cfs_now_ns(), std::memory_order_relaxed);
 	}
 	if (info.portal >= portals_.size()) {
 		drop_msg(m, "no such portal");
@@ -269,6 +299,7 @@ void Core::receive_response(Msg &m) noexcept
 		drop_msg(m, "answer came too late or twice, or is none to what was asked");
 		return;
 	}
+	md->response_due.store(0, std::memory_order_relaxed);
 	m.md = std::move(md);
 	m.ev.type = reply ? EventType::reply : EventType::ack;
 	m.ev.target = h.dest;
@@ -307,6 +338,13 @@ void free_after_event(PendingEvent &p) noexcept
 void Core::recv_done(Msg &m, cfs::Errno status) noexcept
 {
 	bool ok = status == cfs::Errno{};
+	if (m.role == Msg::Role::rx_forward) {
+		if (ok)
+			m.tx.deadline = cfs::after(cfs::Duration::seconds(
+				live_.message_life.load(std::memory_order_relaxed)));
+		router_.received(m, status);
+		return;
+	}
 	if (ok) {
 		stats_.recv_count.fetch_add(1, std::memory_order_relaxed);
 		stats_.recv_length.fetch_add(m.ev.mlength, std::memory_order_relaxed);

@@ -10,14 +10,6 @@ namespace lnet
 
 using namespace cfs::err;
 
-namespace
-{
-
-/// LND time-out and retries make up how long a message may wait (section 6.4).
-constexpr auto kMessageLife = cfs::Duration::seconds(49 * 3 + 1);
-
-} // namespace
-
 cfs::Result<> Core::put(const Nid &self, MdHandle md, bool want_ack, const ProcessId &target,
 			std::uint32_t portal, std::uint64_t match_bits, std::uint32_t offset,
 			std::uint64_t hdr_data) noexcept
@@ -54,7 +46,8 @@ cfs::Result<> Core::get(const Nid &self, MdHandle md, const ProcessId &target, s
 }
 
 cfs::Result<> Core::start_op(Msg::Role role, Answer expected, const Nid &self, MdHandle h,
-			     const ProcessId &target, const wire::MsgBody &body) noexcept
+			     const ProcessId &target, const wire::MsgBody &body,
+			     bool exact) noexcept
 {
 	if (target.nid.is_none() || target.nid.is_any())
 		return cfs::fail(INVAL);
@@ -74,6 +67,9 @@ cfs::Result<> Core::start_op(Msg::Role role, Answer expected, const Nid &self, M
 	std::uint32_t length = md->buffer().length;
 	m->role = role;
 	m->self = self;
+	m->exact = exact;
+	m->tx.deadline = cfs::after(
+		cfs::Duration::seconds(live_.message_life.load(std::memory_order_relaxed)));
 	Header &hdr = m->tx.header;
 	hdr.dest = target;
 	hdr.src = {self, LNET_PID_LUSTRE};
@@ -88,88 +84,62 @@ cfs::Result<> Core::start_op(Msg::Role role, Answer expected, const Nid &self, M
 	m->ev.match_bits = put ? body.put.match_bits : body.get.match_bits;
 	m->ev.offset = put ? body.put.offset : body.get.src_offset;
 	m->ev.rlength = m->ev.mlength = length;
+	expect_response(*md, put, put && !hdr.msg.put.ack_wmd.none());
 	m->md = std::move(md);
 	send(*m.release());
 	return {};
 }
 
+cfs::Result<> Core::get_from(const Nid &source, MdHandle md, const Nid &target) noexcept
+{
+	wire::MsgBody body;
+	body.get = {};
+	body.get.return_wmd.wh_interface_cookie = cookie_;
+	body.get.return_wmd.wh_object_cookie = md.cookie;
+	body.get.match_bits = wire::LNET_PROTO_PING_MATCHBITS;
+	body.get.ptl_index = wire::LNET_RESERVED_PORTAL;
+	return start_op(Msg::Role::tx_get, Answer::reply, source, md, {target, LNET_PID_LUSTRE},
+			body, true);
+}
+
+void Core::hurry(MdHandle h, cfs::Duration patience) noexcept
+{
+	auto md = mds_.find(h);
+	if (!md)
+		return;
+	std::uint64_t due = cfs::after(patience).ns();
+	// 0: the response is here already.
+	auto now = md->response_due.load(std::memory_order_relaxed);
+	if (now > due)
+		mds_.expect(*md, due);
+}
+
 void Core::send(Msg &m) noexcept
 {
-	if (auto r = choose_path(m); !r) {
-		m.how = SendStatus::local_no_route;
-		send_done(m, r.error());
-		return;
-	}
-	send_on(m);
+	auto path = choose_path(m);
+	if (!path)
+		send_failed(m, path.error());
+	else if (*path == Path::chosen)
+		send_on(m);
 }
 
-cfs::RefPtr<Ni> Core::ni_by_net(Net net, PeerNi *remember) noexcept
+void Core::send_failed(Msg &m, cfs::Errno why) noexcept
 {
-	if (remember) {
-		Nid preferred = remember->preferred_local();
-		if (!preferred.is_none())
-			if (auto ni = ni_by_nid(preferred))
-				return ni;
-	}
-	cfs::RcuGuard rcu;
-	for (auto &slot : nis_) {
-		Ni *ni = slot.load(std::memory_order_acquire);
-		if (!ni || ni->net() != net || !ni->up() || !ni->try_get())
-			continue;
-		if (remember)
-			remember->prefer_local(ni->nid());
-		return cfs::RefPtr<Ni>::adopt(ni);
-	}
-	return nullptr;
-}
-
-int Core::credits_for(const Nid &hop) noexcept
-{
-	std::uint32_t credits = NiTunables{}.peer_credits;
-	cfs::RcuGuard rcu;
-	for (auto &slot : nis_) {
-		Ni *ni = slot.load(std::memory_order_acquire);
-		if (ni && ni->net() == hop.net()) {
-			credits = ni->tunables().peer_credits;
-			break;
-		}
-	}
-	return static_cast<int>(credits);
-}
-
-cfs::Result<> Core::choose_path(Msg &m) noexcept
-{
-	const Nid &dest = m.tx.header.dest.nid;
-	// What this node sends to itself needs no driver, whichever of its NIDs it is sent to.
-	if (!m.ni && (dest.is_lo() || (m.self.is_none() && is_local(dest))))
-		m.ni = ni_by_nid(Nid::lo());
-	if (!m.hop)
-		m.hop = TRY(peers_.get(dest, credits_for(dest)));
-	if (!m.ni && !m.self.is_none())
-		m.ni = ni_by_nid(m.self);
-	if (!m.ni)
-		m.ni = ni_by_net(dest.net(), m.hop.get());
-	if (!m.ni)
-		return cfs::fail(HOSTUNREACH);
-	bool to_self = m.ni->nid().is_lo() && is_local(dest);
-	if (m.ni->net() != dest.net() && m.hop->nid() == dest && !to_self)
-		return cfs::fail(HOSTUNREACH); // another network, and no router
-	if (m.tx.header.src.nid.is_none() || m.ni->nid().is_lo())
-		m.tx.header.src.nid = m.ni->nid();
-	m.tx.next_hop = m.hop->nid();
-	if (!m.ni->driver().peer_usable(m.tx.next_hop))
-		return cfs::fail(HOSTUNREACH);
-	return {};
+	m.how = why == TIMEDOUT ? SendStatus::network_timeout : SendStatus::local_no_route;
+	m.resends = UINT8_MAX; // there is no other way: all have been looked at
+	m.ni.reset();	       // which is not to blame
+	send_done(m, why);
 }
 
 void Core::send_on(Msg &m) noexcept
 {
 	m.cpt = static_cast<std::uint8_t>(cpt_of(m.tx.next_hop));
-	m.tx.deadline = cfs::after(kMessageLife);
 	if (m.ni->nid().is_lo()) {
 		m.ni->submit(m);
 		return;
 	}
+	if (m.md && m.md->response_due.load(std::memory_order_relaxed))
+		m.md->set_asked(m.hop);
 	if (m.hop->tx_credits.acquire(m)) {
 		m.peer_credit = true;
 		m.ni->launch(m);
@@ -185,6 +155,18 @@ void Core::peer_credit_back(PeerNi &hop) noexcept
 	}
 }
 
+void Core::expect_response(Md &md, bool put, bool ack) noexcept
+{
+	auto tracking = live_.response_tracking.load(std::memory_order_relaxed);
+	bool wanted = md.has(LNET_MD_TRACK_RESPONSE) ||
+		      (!md.has(LNET_MD_NO_TRACK_RESPONSE) && tracking & (put ? 1u : 2u));
+	if (!wanted || (put && !ack))
+		return;
+	auto patience =
+		cfs::Duration::seconds(live_.transaction_timeout.load(std::memory_order_relaxed));
+	mds_.expect(md, cfs::after(patience).ns());
+}
+
 void Core::respond(Msg &m, wire::MsgType type, const wire::MsgBody &body) noexcept
 {
 	// To the NID that asked, from the NID that was asked, back over the same hop (section 6.2
@@ -194,6 +176,8 @@ void Core::respond(Msg &m, wire::MsgType type, const wire::MsgBody &body) noexce
 	h.type = type;
 	h.msg = body;
 	m.self = h.src.nid;
+	m.tx.deadline = cfs::after(
+		cfs::Duration::seconds(live_.message_life.load(std::memory_order_relaxed)));
 	send(m);
 }
 
@@ -210,6 +194,20 @@ void free_after_event(PendingEvent &p) noexcept
 
 void Core::send_done(Msg &m, cfs::Errno status) noexcept
 {
+	account_send(m, status);
+	if (try_resend(m, status))
+		return;
+	if (m.role == Msg::Role::tx_forward) {
+		if (status == cfs::Errno{}) {
+			stats_.route_count.fetch_add(1, std::memory_order_relaxed);
+			stats_.route_length.fetch_add(m.tx.header.payload_length,
+						      std::memory_order_relaxed);
+		} else {
+			stats_.errors.fetch_add(1, std::memory_order_relaxed);
+		}
+		router_.sent(m);
+		return;
+	}
 	if (status == cfs::Errno{}) {
 		stats_.send_count.fetch_add(1, std::memory_order_relaxed);
 		stats_.send_length.fetch_add(m.tx.header.payload_length, std::memory_order_relaxed);

@@ -116,6 +116,7 @@ void lnet_driver_put(unsigned int type)
 
 EXPORT_SYMBOL_GPL(lnet_network_hold);
 EXPORT_SYMBOL_GPL(lnet_network_release);
+EXPORT_SYMBOL_GPL(lnet_control_get);
 
 /* ---- life ---- */
 

@@ -90,7 +90,7 @@ public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LND;
 
 	SimNi(SimLnd &lnd, const Nid &nid, Upcalls &up) noexcept;
-	void destroy() noexcept;
+	void destroy() noexcept override;
 
 	[[nodiscard]] Nid nid() const noexcept override { return nid_; }
 	[[nodiscard]] const char *if_name() const noexcept override { return name_; }

@@ -111,6 +111,13 @@ Nid nid_of(const s::Node &n, Net net, unsigned interface)
 	return Nid::ipv4(net, 10u << 24 | interface << 16 | n.address());
 }
 
+Control &control()
+{
+	lnet_control *c = nullptr;
+	must(lnet_control_get(cfs_node_current(), &c), "LNet's control");
+	return *static_cast<Control *>(c);
+}
+
 void set_interface(s::Node &n, unsigned interface, bool up)
 {
 	auto &mask = states().at(n.address())->interfaces_down;

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "libcfs/sim/sim.hpp"
+#include "lnet/control.hpp"
 #include "lnet/lnet.hpp"
 
 namespace lnet::sim
@@ -50,6 +51,9 @@ void start(cfs::sim::Node &n, std::function<void(Network &)> main, const NodeCon
 /// The NID of a node's interface on a network.
 [[nodiscard]] Nid nid_of(const cfs::sim::Node &n, Net net = make_net(LndType::tcp, 0),
 			 unsigned interface = 0);
+
+/// LNet's control of the calling fiber's node.
+[[nodiscard]] Control &control();
 
 /// Pulls the cable of an interface, or plugs it in again. Survives crashes. From drivers.
 void set_interface(cfs::sim::Node &n, unsigned interface, bool up);

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -77,6 +78,7 @@ public:
 					"a GET fetched other bytes than were offered");
 		}
 		if (ev.unlinked) {
+			last_status = ev.status;
 			ended = true;
 			over.complete(); // this may be gone now
 		}
@@ -96,6 +98,7 @@ public:
 	cfs::Array<std::byte> mem;
 	cfs::Completion over{CFS_LOCK_CLASS("traffic md")};
 	unsigned events = 0;
+	cfs::Errno last_status{};
 	std::uint32_t get_offset = 0;
 	bool sent = false, answered = false, ended = false;
 };
@@ -133,6 +136,7 @@ public:
 	void everyone_answers()
 	{
 		auto &w = cfs::sim::this_world();
+		patient_ = true;
 		for (const Nid &p : peers_) {
 			auto info = static_cast<Core &>(net_).ping(
 				{p}, Nid{}, cfs::after(cfs::Duration::seconds(60)));
@@ -276,7 +280,8 @@ private:
 	/// Waits for the answer, for as long as the user of a file system might, and ends the MD.
 	void settle(Memo &m, MdHandle h, bool under_way)
 	{
-		auto patience = cfs::Duration::millis(rng().between(1, 30'000));
+		auto patience =
+			cfs::Duration::millis(patient_ ? 120'000 : rng().between(1, 30'000));
 		if (under_way)
 			(void)m.over.wait(cfs::WaitMode::idle, cfs::after(patience));
 		end(m, h);
@@ -288,6 +293,7 @@ private:
 	cfs::UniquePtr<Memo> put_, get_;
 	MdHandle put_md_, get_md_;
 	unsigned servers_ = 0;
+	bool patient_ = false; ///< waits for every answer
 };
 
 /// That nothing holds a credit and no message is left.
@@ -303,6 +309,63 @@ inline void check_idle(Core &core)
 	core.peers().for_each([&](PeerNi &p) {
 		w.check(p.tx_credits.level().available == p.tx_credits.level().max,
 			"a peer has lost or won credits");
+		w.check(p.router_credits.level().available == p.router_credits.level().max,
+			"a peer has lost or won credits of the router");
+	});
+	for (unsigned i = 0; i < Router::kPools; i++) {
+		auto pool = core.router().info(i);
+		w.check(pool.credits.available == static_cast<int>(pool.buffers),
+			"a router has lost or won buffers");
+	}
+}
+
+/// A node of a storm.
+struct Member {
+	cfs::sim::Node *node;
+	Nid nid; ///< others send to it; none: it only routes
+	lnet::sim::NodeConfig config{};
+	std::function<void(Control &)> setup{}; ///< at each boot
+};
+
+/// Random traffic between members while the plan happens, for 40 s; then everything must succeed.
+inline void storm(World &w, const std::vector<Member> &members, cfs::sim::FaultPlan plan)
+{
+	auto book = std::make_shared<Book>();
+	std::vector<Nid> nids;
+	for (const Member &m : members)
+		if (!m.nid.is_none())
+			nids.push_back(m.nid);
+	auto count = static_cast<unsigned>(nids.size());
+	for (const Member &m : members) {
+		auto main = [m, book, nids, count](Network &net) {
+			if (m.setup)
+				m.setup(lnet::sim::control());
+			if (!m.nid.is_none()) {
+				Traffic t(net, book, nids);
+				cfs::sim::this_node().spawn("final", [&t, book, count] {
+					while (book->quiet < count)
+						cfs::sim::sleep_for(50 * kMillisecond);
+					t.everyone_answers();
+					cfs::sim::sleep_for(60 * kSecond);
+					book->done++;
+				});
+				t.run(3);
+			}
+			while (book->done < count)
+				cfs::sim::sleep_for(50 * kMillisecond);
+			cfs::sim::sleep_for(kSecond);
+			check_idle(static_cast<Core &>(net));
+		};
+		lnet::sim::start(*m.node, main, m.config);
+	}
+	plan.from = kSecond;
+	plan.until = 40 * kSecond;
+	w.inject(plan);
+	w.spawn("script", [book, plan] {
+		cfs::sim::sleep_for(plan.until + 30 * kSecond);
+		book->healed = true;
+		cfs::sim::sleep_for(5 * kSecond);
+		book->stop = true;
 	});
 }
 

@@ -25,6 +25,7 @@ TEST(SimLnet, NodesPingEachOther)
 		for (Node *n : nodes)
 			lnet::sim::start(*n, [nodes, done](Network &net) {
 				auto &core = static_cast<Core &>(net);
+				sleep_for(10 * kSecond); // until all are up
 				for (Node *to : nodes) {
 					auto ping = [&] {
 						return core.ping(
@@ -60,38 +61,13 @@ TEST(SimLnet, NobodyAnswersForANodeThatIsOff)
 	});
 }
 
-/// A world of nodes under random traffic and a plan of faults.
-void storm(World &w, unsigned count, FaultPlan plan)
+/// A world of nodes on one network.
+void flat_storm(World &w, unsigned count, const FaultPlan &plan)
 {
-	auto nodes = lnet::sim::add_nodes(w, count);
-	auto book = std::make_shared<Book>();
-	std::vector<Nid> nids;
-	for (Node *n : nodes)
-		nids.push_back(lnet::sim::nid_of(*n));
-	for (Node *n : nodes)
-		lnet::sim::start(*n, [book, nids, count](Network &net) {
-			Traffic t(net, book, nids);
-			cfs::sim::this_node().spawn("final", [&t, book, count] {
-				while (book->quiet < count)
-					sleep_for(50 * kMillisecond);
-				t.everyone_answers();
-				sleep_for(60 * kSecond);
-				book->done++;
-			});
-			t.run(3);
-			while (book->done < count)
-				sleep_for(50 * kMillisecond);
-			check_idle(static_cast<Core &>(net));
-		});
-	plan.from = kSecond;
-	plan.until = 40 * kSecond;
-	w.inject(plan);
-	w.spawn("script", [book, plan] {
-		sleep_for(plan.until + 30 * kSecond);
-		book->healed = true;
-		sleep_for(5 * kSecond);
-		book->stop = true;
-	});
+	std::vector<Member> members;
+	for (Node *n : lnet::sim::add_nodes(w, count))
+		members.push_back({n, lnet::sim::nid_of(*n)});
+	storm(w, members, plan);
 }
 
 TEST(SimLnet, TrafficSurvivesResets)
@@ -99,7 +75,7 @@ TEST(SimLnet, TrafficSurvivesResets)
 	run_seeds(kSeeds, [](World &w) {
 		FaultPlan plan;
 		plan.reset_every = 2 * kSecond;
-		storm(w, 3, plan);
+		flat_storm(w, 3, plan);
 	});
 }
 
@@ -108,7 +84,7 @@ TEST(SimLnet, TrafficSurvivesPartitions)
 	run_seeds(kSeeds, [](World &w) {
 		FaultPlan plan;
 		plan.partition_every = 5 * kSecond;
-		storm(w, 3, plan);
+		flat_storm(w, 3, plan);
 	});
 }
 
@@ -121,7 +97,7 @@ TEST(SimLnet, TrafficSurvivesEverything)
 		plan.partition_every = 10 * kSecond;
 		plan.reset_every = 5 * kSecond;
 		plan.clock_every = 20 * kSecond;
-		storm(w, 2 + static_cast<unsigned>(w.seed() % 3), plan);
+		flat_storm(w, 2 + static_cast<unsigned>(w.seed() % 3), plan);
 	});
 }
 

@@ -37,22 +37,4 @@ struct PingInfo {
 build_ping(std::uint32_t features, std::uint32_t sequence,
 	   std::span<const PingEntryInfo> nids) noexcept;
 
-/// One version of the ping buffer, attached at portal 0; lives until its MD's last event.
-class PingTarget final : public EventHandler, public cfs::RefCounted<PingTarget>
-{
-public:
-	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
-
-	explicit PingTarget(cfs::Array<std::byte> buffer) noexcept : buffer_(std::move(buffer)) {}
-	void destroy() noexcept;
-	/// Attaches it; the MD takes a reference of its own.
-	[[nodiscard]] cfs::Result<> publish(Network &net) noexcept;
-	void withdraw(Network &net) noexcept;
-	void on_event(const Event &ev) noexcept override;
-
-private:
-	cfs::Array<std::byte> buffer_;
-	MdHandle md_;
-};
-
 } // namespace lnet
