@@ -61,10 +61,10 @@ public:
 
 	MessageCounts counts;
 	std::atomic<int> health{kHealthMax};
-	std::atomic<bool> fatal{false};	 ///< the driver says so
+	std::atomic<bool> fatal{false};	  ///< the driver says so
 	std::atomic<bool> closing{false}; ///< lazy portals hold nothing more of it
-	std::atomic<bool> ailing{false}; ///< health was 0 and is not whole again
-	std::atomic<bool> unused{false}; ///< on a router: nobody pings this node over it
+	std::atomic<bool> ailing{false};  ///< health was 0 and is not whole again
+	std::atomic<bool> unused{false};  ///< on a router: nobody pings this node over it
 	std::atomic<std::uint64_t> last_ping_ns{0};
 	std::atomic<std::uint32_t> uses{0}; ///< for taking turns
 	Recovery recovery;		    ///< the monitor's
