@@ -106,6 +106,9 @@ public:
 	void set_health(PeerNi &p, int health) noexcept;
 	[[nodiscard]] const Statistics &statistics() const noexcept { return stats_; }
 	void reset_statistics() noexcept;
+	/// Gives up what waited too long, and what is held of connections that are gone. The
+	/// monitor does this every second. Sleeps.
+	void expire_queues(cfs::Instant now) noexcept;
 	/// Messages there are now.
 	[[nodiscard]] std::uint64_t messages() const noexcept
 	{
@@ -209,7 +212,6 @@ private:
 	void run_monitor() noexcept;
 	void stop_monitor() noexcept;
 	void tick(cfs::Instant now) noexcept;
-	void expire_queues(cfs::Instant now) noexcept;
 	void expire_responses(cfs::Instant now) noexcept;
 	void resend_queued() noexcept;
 	void recover_nis(cfs::Instant now) noexcept;

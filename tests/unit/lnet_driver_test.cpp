@@ -127,6 +127,10 @@ protected:
 		LnetTest::SetUp();
 		node = *cfs::Node::get(cfs_node_current());
 		core = std::move(*Core::create(*node, 4711));
+		// The driver sees what the test sends, and nothing that LNet asks by itself.
+		Settings quiet = core->settings();
+		quiet.discovery = false;
+		ASSERT_TRUE(core->set_settings(quiet));
 	}
 	void TearDown() override
 	{
