@@ -15,6 +15,8 @@
 
 #include <linux/iversion.h>
 
+#include "truncate.h"
+
 #include "ldiskfs_dialect.h"
 #include "ldiskfs_osd.h"
 
@@ -683,6 +685,48 @@ int ldiskfs_osd_truncate(struct inode *inode)
 	return err ? err : err2;
 }
 EXPORT_SYMBOL_GPL(ldiskfs_osd_truncate);
+
+/* As ext4 does for a hole or at the end of a file, without its handling of cached pages. */
+static int free_range(handle_t *handle, struct inode *inode, u32 first, u32 end)
+{
+	int err;
+
+	down_write(&LDISKFS_I(inode)->i_data_sem);
+	ldiskfs_es_remove_extent(inode, first, end - first);
+	if (ldiskfs_test_inode_flag(inode, LDISKFS_INODE_EXTENTS))
+		err = ldiskfs_ext_remove_space(inode, first, end - 1);
+	else
+		err = ldiskfs_ind_remove_space(handle, inode, first, end);
+	up_write(&LDISKFS_I(inode)->i_data_sem);
+	return err;
+}
+
+int ldiskfs_osd_free_blocks(struct inode *inode, u32 first, u32 end)
+{
+	struct kept_stamps kept;
+	handle_t *handle;
+	int credits, err, err2;
+
+	if (!end)
+		end = EXT_MAX_BLOCKS;
+	if (first >= end)
+		return 0;
+	if (ldiskfs_test_inode_flag(inode, LDISKFS_INODE_EXTENTS))
+		credits = ldiskfs_writepage_trans_blocks(inode);
+	else
+		credits = ldiskfs_blocks_for_truncate(inode);
+	handle = ldiskfs_journal_start(inode, LDISKFS_HT_TRUNCATE, credits);
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	keep_stamps(inode, &kept);
+	err = free_range(handle, inode, first, end);
+	err2 = restore_stamps(handle, inode, &kept);
+	if (!err)
+		err = err2;
+	err2 = ldiskfs_osd_stop(handle);
+	return err ? err : err2;
+}
+EXPORT_SYMBOL_GPL(ldiskfs_osd_free_blocks);
 
 static int map_flags_of(unsigned int flags)
 {

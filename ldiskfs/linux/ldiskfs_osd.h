@@ -259,6 +259,13 @@ void ldiskfs_osd_set_size(struct inode *inode, loff_t size);
 int ldiskfs_osd_truncate(struct inode *inode);
 
 /*
+ * Frees the blocks from `first` to before `end` of the file in transactions of its own; end 0: all
+ * from `first` on.  Unlike ldiskfs_osd_truncate() it leaves alone what i_size cuts a block into,
+ * the page cache, the times, and the orphan list.  Exclusive; no handle running.
+ */
+int ldiskfs_osd_free_blocks(struct inode *inode, u32 first, u32 end);
+
+/*
  * Flags of ldiskfs_osd_map_blocks().  CREATE allocates what is missing and makes unwritten blocks
  * written.  With CREATE and UNWRITTEN, what is missing is allocated as unwritten and nothing else
  * changes.  EXACT: do not preallocate beyond the request.
