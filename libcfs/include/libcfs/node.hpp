@@ -34,7 +34,7 @@ namespace cfs
 {
 
 /// Who may hang a part on a node, lowest layer first. At most 8: they are lock subclasses.
-enum class NodeSlot : unsigned { test, lnet, rpc, ldlm, mgs, server, client, count };
+enum class NodeSlot : unsigned { test, lnet, rpc, ldlm, osd, mgs, server, client, count };
 inline constexpr unsigned kNodeSlots = static_cast<unsigned>(NodeSlot::count);
 static_assert(kNodeSlots <= 8);
 

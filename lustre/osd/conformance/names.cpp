@@ -152,7 +152,9 @@ struct Walk {
 			return;
 		}
 		std::uint64_t n = 0;
-		for (char c : i.name.substr(1))
+		auto digits = i.name; // substr() would bring an exception into the kernel
+		digits.remove_prefix(1);
+		for (char c : digits)
 			n = n * 10 + static_cast<unsigned>(c - '0');
 		if (i.name.starts_with('n') && n < seen.size())
 			seen[n]++;
@@ -244,7 +246,9 @@ Result<> reading_goes_on_at_a_cookie(Env &run) noexcept
 			at = i->cookie;
 			in_page++;
 			std::uint64_t n = 0;
-			for (char c : i->name.substr(1))
+			auto digits = i->name;
+			digits.remove_prefix(1);
+			for (char c : digits)
 				n = n * 10 + static_cast<unsigned>(c - '0');
 			if (i->name.starts_with('n'))
 				seen[n]++;
