@@ -32,14 +32,6 @@ bool same(const wire::LlogLogid &a, const wire::LlogLogid &b) noexcept
 	return a.oi.oi.oi_id == b.oi.oi.oi_id.get() && a.oi.oi.oi_seq == b.oi.oi.oi_seq.get();
 }
 
-constexpr osd::CreateSpec plain_object() noexcept
-{
-	osd::CreateSpec s;
-	s.attr.valid = osd::kAttrMode | osd::kAttrType;
-	s.attr.mode = osd::kTypeFile | 0644;
-	return s;
-}
-
 /// "CATALOGS:0x1:0x2": a plain log has no name of its own.
 std::string_view name_plain(std::span<char> buf, const Log &catalog, const wire::Fid &fid) noexcept
 {
@@ -223,7 +215,7 @@ Result<> Catalog::enter(Transaction &tx, Log &plain) noexcept
 {
 	std::uint32_t index = TRY(free_index());
 	TRY(ids_.store(tx));
-	TRY(plain.object().create(tx, plain_object()));
+	TRY(plain.object().create(tx, osd::local_file_spec()));
 	plain.assign_cat_idx(index);
 	wire::LlogLogid id = plain.logid();
 	std::byte zeros[kEntryBody - sizeof(id)] = {};
@@ -285,7 +277,7 @@ Result<> CatalogAdd::declare(Transaction &tx) noexcept
 		TRY(newest_->declare_append(tx, body_bytes_));
 	if (!next_)
 		return {};
-	TRY(next_->object().declare_create(tx, plain_object()));
+	TRY(next_->object().declare_create(tx, osd::local_file_spec()));
 	TRY(next_->declare_destroy(tx));
 	TRY(catalog_.ids_.declare(tx));
 	TRY(next_->declare_append(tx, body_bytes_));

@@ -385,14 +385,6 @@ Result<LogSource::Block> Log::next_block(std::uint32_t index, std::uint32_t, std
 namespace
 {
 
-constexpr osd::CreateSpec log_object() noexcept
-{
-	osd::CreateSpec s;
-	s.attr.valid = osd::kAttrMode | osd::kAttrType;
-	s.attr.mode = osd::kTypeFile | 0644;
-	return s;
-}
-
 Result<osd::ObjectRef> named_object(osd::Object &dir, std::string_view name) noexcept
 {
 	osd::Directory *d = TRY(dir.directory());
@@ -421,7 +413,7 @@ public:
 Result<LogRef> open_named(osd::Object &dir, std::string_view name, const LogSpec &spec,
 			  osd::LastId &ids) noexcept
 {
-	osd::ObjectRef o = TRY(osd::find_or_create_named(dir, name, log_object(), ids));
+	osd::ObjectRef o = TRY(osd::find_or_create_named(dir, name, osd::local_file_spec(), ids));
 	return Log::open(std::move(o), name, spec);
 }
 

@@ -15,7 +15,6 @@ namespace
 
 /// Readers insist on a release; ours writes the logs of this one.
 constexpr u32 kLogRelease = 0x02110000;
-constexpr u32 kIndexDigits = 4;
 
 constexpr std::string_view kind_text(TargetKind kind) noexcept
 {
@@ -27,37 +26,6 @@ constexpr std::string_view kind_text(TargetKind kind) noexcept
 Name target_name(std::string_view fsname, TargetKind kind, u16 index) noexcept
 {
 	return Name("{}-{}{:04x}", fsname, kind_text(kind), index);
-}
-
-cfs::Result<TargetName> parse_target_name(std::string_view name) noexcept
-{
-	std::size_t dash = name.rfind('-');
-	if (dash == std::string_view::npos || dash == 0 ||
-	    name.size() - dash != 1 + 3 + kIndexDigits)
-		return cfs::fail(cfs::err::INVAL);
-	TargetName t{};
-	t.fsname = name;
-	t.fsname.remove_suffix(name.size() - dash);
-	std::string_view rest = name;
-	rest.remove_prefix(dash + 1);
-	if (rest.starts_with("MDT"))
-		t.kind = TargetKind::mdt;
-	else if (rest.starts_with("OST"))
-		t.kind = TargetKind::ost;
-	else
-		return cfs::fail(cfs::err::INVAL);
-	rest.remove_prefix(3);
-	u32 index = 0;
-	for (char c : rest) {
-		u32 digit = c >= '0' && c <= '9'   ? static_cast<u32>(c - '0')
-			    : c >= 'a' && c <= 'f' ? static_cast<u32>(c - 'a') + 10
-						   : 16;
-		if (digit == 16)
-			return cfs::fail(cfs::err::INVAL);
-		index = index << 4 | digit;
-	}
-	t.index = static_cast<u16>(index);
-	return t;
 }
 
 /// Brackets what is appended between open() and close().

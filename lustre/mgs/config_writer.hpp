@@ -18,6 +18,7 @@
 #include "lnet/nid.hpp"
 #include "wire/layout.hpp"
 #include "wire/mgs.hpp"
+#include "wire/target_name.hpp"
 
 namespace mgs
 {
@@ -73,18 +74,10 @@ struct ServerNode {
 	std::span<const lnet::Nid> nids;
 };
 
-enum class TargetKind : wire::u8 { mdt, ost };
+using wire::TargetKind;
 
-/// "lustre-OST0003"
+/// "lustre-OST0003"; wire::parse_target_name() is the reverse.
 [[nodiscard]] Name target_name(std::string_view fsname, TargetKind kind, u16 index) noexcept;
-/// The reverse: err::INVAL for what is no such name.
-struct TargetName {
-	std::string_view fsname;
-	TargetKind kind;
-	u16 index;
-};
-[[nodiscard]] cfs::Result<TargetName> parse_target_name(std::string_view name) noexcept;
-
 /// A target as others connect to it.
 struct TargetInfo {
 	TargetKind kind = TargetKind::ost;

@@ -116,9 +116,7 @@ namespace
 /// Makes a LAST_ID object with a number in it.
 cfs::Result<> make_last_id(Object &file, std::uint64_t initial) noexcept
 {
-	CreateSpec spec;
-	spec.attr.valid = kAttrMode | kAttrType;
-	spec.attr.mode = kTypeFile | 0644;
+	CreateSpec spec = local_file_spec();
 	LastIdFile disk{};
 	disk.last = initial;
 	Body *body = TRY(file.body());

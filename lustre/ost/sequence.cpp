@@ -73,8 +73,7 @@ cfs::Result<> Sequence::create_batch(u64 first, u64 last, Each *each) noexcept
 	}
 	if (done && each)
 		done = each->done(*tx);
-	auto stopped = tx->stop();
-	return done ? stopped : done;
+	return osd::stop(*tx, done);
 }
 
 cfs::Result<u64> Sequence::create_to(u64 wanted, cfs::Instant deadline, Each *each) noexcept
@@ -116,8 +115,7 @@ cfs::Result<> Sequence::destroy_one(u64 number) noexcept
 	TRY(o->declare_destroy(*tx));
 	TRY(tx->start());
 	auto done = o->destroy(*tx);
-	auto stopped = tx->stop();
-	return done ? stopped : done;
+	return osd::stop(*tx, done);
 }
 
 cfs::Result<u64> Sequence::destroy_above(u64 used, bool lower) noexcept
@@ -143,10 +141,7 @@ cfs::Result<u64> Sequence::destroy_above(u64 used, bool lower) noexcept
 	auto tx = TRY(device_.begin());
 	TRY(ids_.declare(*tx));
 	TRY(tx->start());
-	auto done = ids_.lower(*tx, used);
-	auto stopped = tx->stop();
-	if (!done || !stopped)
-		return cfs::fail(done ? stopped.error() : done.error());
+	TRY(osd::stop(*tx, ids_.lower(*tx, used)));
 	return used;
 }
 

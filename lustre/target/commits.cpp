@@ -6,16 +6,6 @@
 namespace target
 {
 
-namespace
-{
-
-Transno next_of(Transno t) noexcept
-{
-	return static_cast<Transno>(static_cast<u64>(t) + 1);
-}
-
-} // namespace
-
 Transno Commits::new_epoch(Transno last_used) noexcept
 {
 	u64 epoch = (static_cast<u64>(last_used) >> 32) + 1;

@@ -20,6 +20,12 @@ namespace target
 using wire::Transno;
 using wire::u64;
 
+/// The number that follows.
+[[nodiscard]] constexpr Transno next_of(Transno t) noexcept
+{
+	return static_cast<Transno>(static_cast<u64>(t) + 1);
+}
+
 /// Who hears of commits. Called without locks from the thread of the back end: must be quick.
 class CommitUser
 {

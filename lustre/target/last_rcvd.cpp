@@ -2,7 +2,6 @@
 #include "target/last_rcvd.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "libcfs/log.hpp"
 #include "osd/local.hpp"
@@ -34,21 +33,13 @@ constexpr u64 slot_offset(u32 slot) noexcept
 	return wire::LR_CLIENT_START + u64{slot} * wire::LR_CLIENT_SIZE;
 }
 
-osd::CreateSpec file_spec() noexcept
-{
-	osd::CreateSpec s;
-	s.attr.valid = osd::kAttrMode | osd::kAttrType;
-	s.attr.mode = osd::kTypeFile | 0644;
-	return s;
-}
-
 } // namespace
 
 cfs::Result<cfs::UniquePtr<LastRcvd>> LastRcvd::open(osd::Device &device,
 						     const LastRcvdSpec &spec) noexcept
 {
 	auto file = TRY(osd::find_or_create(device, osd::local_fid(wire::LocalOid::LAST_RECV_OID),
-					    file_spec()));
+					    osd::local_file_spec()));
 	auto made = TRY(cfs::try_make<LastRcvd>(device, std::move(file)));
 	TRY(made->load(spec));
 	return made;
@@ -108,11 +99,7 @@ cfs::Result<> LastRcvd::check_head(const LastRcvdSpec &spec) noexcept
 cfs::Result<> LastRcvd::load(const LastRcvdSpec &spec) noexcept
 {
 	body_ = TRY(file_->body());
-	{
-		auto map = TRY(cfs::Array<u64>::make(kSubsys, kWords));
-		cfs::SpinGuard g(lock_);
-		map_ = std::move(map);
-	}
+	TRY(slots_.open(kSubsys, wire::LR_MAX_CLIENTS));
 	LrServerData head{};
 	std::size_t n = TRY(body_->read(0, std::as_writable_bytes(std::span(&head, 1))));
 	if (n == 0) {
@@ -147,9 +134,7 @@ void LastRcvd::note(u32 slot, const LsdClientData &c) noexcept
 	Transno t = std::max(c.last_transno.get(), c.last_close_transno.get());
 	last_transno_ = std::max(last_transno_, t);
 	last_generation_ = std::max(last_generation_, c.generation.get());
-	cfs::SpinGuard g(lock_);
-	map_[slot / 64] |= u64{1} << slot % 64;
-	taken_++;
+	slots_.set(slot);
 }
 
 cfs::Result<> LastRcvd::scan() noexcept
@@ -192,30 +177,8 @@ cfs::Result<> LastRcvd::for_each_client(Visitor &v) noexcept
 
 cfs::Result<u32> LastRcvd::take() noexcept
 {
-	cfs::SpinGuard g(lock_);
-	for (u32 w = 0; w < kWords; w++) {
-		if (map_[w] == ~u64{0})
-			continue;
-		auto bit = static_cast<u32>(std::countr_one(map_[w]));
-		map_[w] |= u64{1} << bit;
-		taken_++;
-		return w * 64 + bit;
-	}
-	return cfs::fail(cfs::err::USERS);
-}
-
-void LastRcvd::release(u32 slot) noexcept
-{
-	cfs::SpinGuard g(lock_);
-	CFS_ASSERT(map_[slot / 64] & u64{1} << slot % 64);
-	map_[slot / 64] &= ~(u64{1} << slot % 64);
-	taken_--;
-}
-
-u32 LastRcvd::taken() noexcept
-{
-	cfs::SpinGuard g(lock_);
-	return taken_;
+	auto slot = slots_.take();
+	return slot ? slot : cfs::fail(cfs::err::USERS);
 }
 
 cfs::Result<> LastRcvd::declare_slot(osd::Transaction &tx, u32 slot) noexcept
@@ -253,8 +216,7 @@ cfs::Result<> LastRcvd::save_head(Transno last) noexcept
 	tx->set_sync();
 	TRY(tx->start());
 	auto written = write_head(*tx, last);
-	auto stopped = tx->stop();
-	return written ? stopped : written;
+	return osd::stop(*tx, written);
 }
 
 bool LastRcvd::set_incompat(u32 bits, bool on) noexcept

@@ -13,6 +13,7 @@
 
 #include "libcfs/lock.hpp"
 #include "osd/osd.hpp"
+#include "target/slot_map.hpp"
 #include "wire/disk_target.hpp"
 
 namespace target
@@ -64,8 +65,8 @@ public:
 	// ---- slots ----
 	/// The lowest free one; err::USERS when there are wire::LR_MAX_CLIENTS.
 	[[nodiscard]] cfs::Result<u32> take() noexcept;
-	void release(u32 slot) noexcept;
-	[[nodiscard]] u32 taken() noexcept;
+	void release(u32 slot) noexcept { slots_.release(slot); }
+	[[nodiscard]] u32 taken() noexcept { return slots_.taken(); }
 
 	[[nodiscard]] cfs::Result<> declare_slot(osd::Transaction &tx, u32 slot) noexcept;
 	[[nodiscard]] cfs::Result<> write_slot(osd::Transaction &tx, u32 slot,
@@ -88,8 +89,6 @@ public:
 	}
 
 private:
-	static constexpr std::size_t kWords = wire::LR_MAX_CLIENTS / 64;
-
 	[[nodiscard]] cfs::Result<> load(const LastRcvdSpec &spec) noexcept;
 	[[nodiscard]] cfs::Result<> check_head(const LastRcvdSpec &spec) noexcept;
 	[[nodiscard]] cfs::Result<> scan() noexcept;
@@ -105,8 +104,7 @@ private:
 
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("last_rcvd")};
 	wire::LrServerData head_ CFS_GUARDED_BY(lock_){};
-	cfs::Array<u64> map_ CFS_GUARDED_BY(lock_);
-	u32 taken_ CFS_GUARDED_BY(lock_) = 0;
+	SlotMap slots_;
 };
 
 } // namespace target

@@ -2,7 +2,6 @@
 #include "target/recovery.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "libcfs/log.hpp"
 
@@ -51,11 +50,6 @@ Sort sort_of(Opcode op) noexcept
 	}
 }
 
-Transno next_of(Transno t) noexcept
-{
-	return static_cast<Transno>(static_cast<u64>(t) + 1);
-}
-
 } // namespace
 
 const char *name_of(Recovery::Stage s) noexcept
@@ -94,9 +88,7 @@ cfs::Result<bool> Recovery::start(cfs_node *node, const RecoverySpec &spec,
 				  Transno last_committed) noexcept
 {
 	spec_ = spec;
-	std::size_t n = std::min(spec.name.size(), sizeof(name_) - 1);
-	std::memcpy(name_, spec.name.data(), n);
-	spec_.name = {name_, n};
+	spec_.name = cfs::format_cstr(name_, "{}", spec.name);
 	u32 expected = 0;
 	{
 		cfs::SpinGuard g(lock_);
@@ -419,29 +411,31 @@ void Recovery::run() noexcept
 	finish();
 }
 
+/// Waits until a change comes; false when the time was up before. The deadline moves as clients
+/// connect and replay, and is not known before the first one has connected: it is looked at anew
+/// each second.
+template <typename Change>
+bool Recovery::wait_in_time(Change change) noexcept
+{
+	while (!change()) {
+		cfs::Instant until = std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
+		(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
+		if (!change() && cfs::Instant::now() >= deadline())
+			return false;
+	}
+	return true;
+}
+
 void Recovery::wait_connected() noexcept
 {
-	bool late = false;
 	{
 		cfs::SpinGuard g(lock_);
-		while (!ending() && counts_.connected < counts_.members) {
-			auto change = [this]() CFS_NO_TSA {
-				return ending() || counts_.connected >= counts_.members;
-			};
-			// The time begins with the first client, so the deadline may come later.
-			cfs::Instant until =
-				std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
-			(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
-			late = cfs::Instant::now() >= deadline();
-			if (late)
-				break;
-		}
-		if (stop_)
+		bool in_time = wait_in_time([this]() CFS_NO_TSA {
+			return ending() || counts_.connected >= counts_.members;
+		});
+		if (stop_ || (in_time && !abort_))
 			return;
-		late = late || abort_;
 	}
-	if (!late)
-		return;
 	vbr_.store(true, std::memory_order_relaxed);
 	evict(Whom::absent, "it did not reconnect in time");
 	cfs::SpinGuard g(lock_);
@@ -463,19 +457,13 @@ void Recovery::replay_requests() noexcept
 	set_stage(Stage::requests);
 	for (;;) {
 		cfs::RefPtr<ServerRequest> req;
-		bool late = false;
 		{
 			cfs::SpinGuard g(lock_);
 			auto change = [this]() CFS_NO_TSA {
 				return ending() || may_replay() ||
 				       (counts_.replaying == 0 && replays_.empty());
 			};
-			while (!change() && !late) {
-				cfs::Instant until =
-					std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
-				(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
-				late = cfs::Instant::now() >= deadline();
-			}
+			(void)wait_in_time(change);
 			if (ending() || (counts_.replaying == 0 && replays_.empty()))
 				break;
 			if (may_replay()) {
@@ -516,18 +504,12 @@ void Recovery::replay_locks() noexcept
 	set_stage(Stage::locks);
 	for (;;) {
 		cfs::RefPtr<ServerRequest> req;
-		bool late = false;
 		{
 			cfs::SpinGuard g(lock_);
 			auto change = [this]() CFS_NO_TSA {
 				return ending() || !locks_.empty() || counts_.locking == 0;
 			};
-			while (!change() && !late) {
-				cfs::Instant until =
-					std::min(deadline(), cfs::after(cfs::Duration::seconds(1)));
-				(void)waitq_.wait(lock_, cfs::WaitMode::idle, until, change);
-				late = cfs::Instant::now() >= deadline();
-			}
+			(void)wait_in_time(change);
 			if (ending() || (locks_.empty() && counts_.locking == 0))
 				break;
 			if (!locks_.empty()) {

@@ -18,6 +18,7 @@
 #include "libcfs/thread.hpp"
 #include "rpc/target.hpp"
 #include "target/client.hpp"
+#include "target/commits.hpp"
 
 namespace target
 {
@@ -126,6 +127,8 @@ private:
 	void replay_locks() noexcept;
 	void finish() noexcept;
 	void set_stage(Stage s) noexcept;
+	template <typename Change>
+	[[nodiscard]] bool wait_in_time(Change change) noexcept CFS_REQUIRES(lock_);
 
 	[[nodiscard]] bool ending() const noexcept CFS_REQUIRES(lock_) { return stop_ || abort_; }
 	[[nodiscard]] bool may_replay() const noexcept CFS_REQUIRES(lock_);

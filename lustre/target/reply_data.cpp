@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "target/reply_data.hpp"
 
-#include <bit>
-
 #include "libcfs/log.hpp"
 #include "osd/local.hpp"
 #include "wire/disk_target.hpp"
@@ -16,14 +14,6 @@ using wire::LsdReplyHeader;
 namespace
 {
 
-osd::CreateSpec file_spec() noexcept
-{
-	osd::CreateSpec s;
-	s.attr.valid = osd::kAttrMode | osd::kAttrType;
-	s.attr.mode = osd::kTypeFile | 0644;
-	return s;
-}
-
 /// V2 records begin like V1.
 ReplyData::Record record_of(const LsdReplyDataV1 &d) noexcept
 {
@@ -36,7 +26,7 @@ cfs::Result<cfs::UniquePtr<ReplyData>> ReplyData::open(osd::Device &device,
 						       std::string_view target) noexcept
 {
 	auto file = TRY(osd::find_or_create(device, osd::local_fid(wire::LocalOid::REPLY_DATA_OID),
-					    file_spec()));
+					    osd::local_file_spec()));
 	auto made = TRY(cfs::try_make<ReplyData>(std::move(file)));
 	TRY(made->load(device, target));
 	return made;
@@ -45,11 +35,7 @@ cfs::Result<cfs::UniquePtr<ReplyData>> ReplyData::open(osd::Device &device,
 cfs::Result<> ReplyData::load(osd::Device &device, std::string_view target) noexcept
 {
 	body_ = TRY(file_->body());
-	{
-		auto map = TRY(cfs::Array<u64>::make(kSubsys, kSlotsMax / 64));
-		cfs::SpinGuard g(lock_);
-		map_ = std::move(map);
-	}
+	TRY(slots_.open(kSubsys, kSlotsMax));
 	LsdReplyHeader head{};
 	std::size_t n = TRY(body_->read(0, std::as_writable_bytes(std::span(&head, 1))));
 	if (n == 0) {
@@ -60,8 +46,7 @@ cfs::Result<> ReplyData::load(osd::Device &device, std::string_view target) noex
 		TRY(body_->declare_write(*tx, 0, sizeof(head)));
 		TRY(tx->start());
 		auto written = body_->write(*tx, 0, cfs::bytes_of(head));
-		auto stopped = tx->stop();
-		return written ? stopped : written;
+		return osd::stop(*tx, written);
 	}
 	record_bytes_ = head.magic.get() == wire::LRH_MAGIC_V2 ? sizeof(wire::LsdReplyDataV2)
 							       : sizeof(LsdReplyDataV1);
@@ -73,12 +58,6 @@ cfs::Result<> ReplyData::load(osd::Device &device, std::string_view target) noex
 		return cfs::fail(cfs::err::INVAL);
 	}
 	return {};
-}
-
-void ReplyData::set(u32 slot) noexcept
-{
-	map_[slot / 64] |= u64{1} << slot % 64;
-	taken_++;
 }
 
 cfs::Result<> ReplyData::for_each(Visitor &v) noexcept
@@ -93,43 +72,12 @@ cfs::Result<> ReplyData::for_each(Visitor &v) noexcept
 				cfs::Bytes(batch.data(), batch.size()), k * record_bytes_));
 			if (!TRY(v.record(first + k, record_of(*d))))
 				continue;
-			cfs::SpinGuard g(lock_);
-			set(first + k);
+			slots_.set(first + k);
 		}
 		if (got < kBytes)
 			break;
 	}
 	return {};
-}
-
-cfs::Result<u32> ReplyData::take() noexcept
-{
-	cfs::SpinGuard g(lock_);
-	for (; first_free_ < kSlotsMax / 64; first_free_++) {
-		u64 word = map_[first_free_];
-		if (word == ~u64{0})
-			continue;
-		u32 slot = first_free_ * 64 + static_cast<u32>(std::countr_one(word));
-		set(slot);
-		return slot;
-	}
-	return cfs::fail(cfs::err::NOSPC);
-}
-
-void ReplyData::release(u32 slot) noexcept
-{
-	cfs::SpinGuard g(lock_);
-	CFS_ASSERT(map_[slot / 64] & u64{1} << slot % 64);
-	map_[slot / 64] &= ~(u64{1} << slot % 64);
-	taken_--;
-	if (slot / 64 < first_free_)
-		first_free_ = slot / 64;
-}
-
-u32 ReplyData::taken() noexcept
-{
-	cfs::SpinGuard g(lock_);
-	return taken_;
 }
 
 cfs::Result<> ReplyData::declare(osd::Transaction &tx) noexcept

@@ -48,9 +48,9 @@ public:
 	[[nodiscard]] cfs::Result<> for_each(Visitor &v) noexcept;
 
 	/// The lowest free slot; err::NOSPC.
-	[[nodiscard]] cfs::Result<u32> take() noexcept;
-	void release(u32 slot) noexcept;
-	[[nodiscard]] u32 taken() noexcept;
+	[[nodiscard]] cfs::Result<u32> take() noexcept { return slots_.take(); }
+	void release(u32 slot) noexcept { slots_.release(slot); }
+	[[nodiscard]] u32 taken() noexcept { return slots_.taken(); }
 
 	[[nodiscard]] cfs::Result<> declare(osd::Transaction &tx) noexcept;
 	[[nodiscard]] cfs::Result<> write(osd::Transaction &tx, u32 slot, const Record &r) noexcept;
@@ -63,16 +63,11 @@ private:
 	{
 		return sizeof(wire::LsdReplyHeader) + u64{slot} * record_bytes_;
 	}
-	void set(u32 slot) noexcept CFS_REQUIRES(lock_);
 
 	osd::ObjectRef file_;
 	osd::Body *body_ = nullptr;
 	u32 record_bytes_ = sizeof(wire::LsdReplyDataV1);
-
-	cfs::SpinLock lock_{CFS_LOCK_CLASS("reply_data")};
-	cfs::Array<u64> map_ CFS_GUARDED_BY(lock_);
-	u32 first_free_ CFS_GUARDED_BY(lock_) = 0; // no word before has a free bit
-	u32 taken_ CFS_GUARDED_BY(lock_) = 0;
+	SlotMap slots_;
 };
 
 } // namespace target

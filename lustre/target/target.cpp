@@ -2,10 +2,10 @@
 #include "target/target.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "libcfs/log.hpp"
 #include "libcfs/node.hpp"
+#include "osd/local.hpp"
 #include "rpc/rpc.hpp"
 
 namespace target
@@ -13,15 +13,6 @@ namespace target
 
 namespace
 {
-
-template <std::size_t N>
-std::string_view copy_text(char (&to)[N], std::string_view from) noexcept
-{
-	std::size_t n = std::min(from.size(), N - 1);
-	std::memcpy(to, from.data(), n);
-	to[n] = '\0';
-	return {to, n};
-}
 
 bool has_multi(const rpc::ConnectRequest &r) noexcept
 {
@@ -38,8 +29,8 @@ cfs::Result<> Target::start(rpc::Rpc &rpc, osd::DeviceRef device,
 	rpc_ = &rpc;
 	device_ = std::move(device);
 	config_ = config;
-	config_.name = copy_text(name_, config.name);
-	config_.uuid = copy_text(uuid_, config.uuid);
+	config_.name = cfs::format_cstr(name_, "{}", config.name);
+	config_.uuid = cfs::format_cstr(uuid_, "{}", config.uuid);
 	failout_ = config.failout;
 	auto done = load();
 	if (!done)
@@ -217,8 +208,7 @@ cfs::Result<> Target::save_slot(Client &c, bool erase) noexcept
 	TRY(last_rcvd_->declare_slot(*tx, c.slot()));
 	TRY(tx->start());
 	auto written = c.write_slot(*tx, erase);
-	auto stopped = tx->stop();
-	return written ? stopped : written;
+	return osd::stop(*tx, written);
 }
 
 /// The file is of no use to releases that know nothing of reply_data from now on.

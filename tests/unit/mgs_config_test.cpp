@@ -184,14 +184,14 @@ TEST(MgsConfig, TargetNamesParseToWhatTheyAreMadeOf)
 {
 	auto name = mgs::target_name("a-b", TargetKind::ost, 0x1f0);
 	EXPECT_EQ(name.view(), "a-b-OST01f0");
-	auto t = mgs::parse_target_name(name.view());
+	auto t = wire::parse_target_name(name.view());
 	ASSERT_TRUE(t);
 	EXPECT_EQ(t->fsname, "a-b");
 	EXPECT_EQ(t->kind, TargetKind::ost);
 	EXPECT_EQ(t->index, 0x1f0);
 	for (const char *bad : {"", "f", "f-", "f-OST", "f-OST000", "f-OST00000", "f-OST00g0",
 				"-OST0000", "f-XYZ0000", "f-OST00A0", "f-client"})
-		EXPECT_FALSE(mgs::parse_target_name(bad)) << bad;
+		EXPECT_FALSE(wire::parse_target_name(bad)) << bad;
 }
 
 } // namespace

@@ -23,6 +23,23 @@ namespace osd
 inline constexpr Fid kBackingRootFid = local_fid(wire::LocalOid::OSD_FS_ROOT_OID);
 inline constexpr Fid kConfigsFid = local_fid(wire::LocalOid::MGS_CONFIGS_OID);
 
+/// A file that a target keeps for itself.
+[[nodiscard]] constexpr CreateSpec local_file_spec() noexcept
+{
+	CreateSpec s;
+	s.attr.valid = kAttrMode | kAttrType;
+	s.attr.mode = kTypeFile | 0644;
+	return s;
+}
+
+/// Stops a transaction. `done`: how what was done in it went; its error counts before that of the
+/// stop.
+[[nodiscard]] inline cfs::Result<> stop(Transaction &tx, cfs::Result<> done) noexcept
+{
+	auto stopped = tx.stop();
+	return done ? stopped : done;
+}
+
 /// The name under which the back end shows an object in the root directory as it is created, or an
 /// empty one (07 5.3).
 [[nodiscard]] constexpr std::string_view root_name(const Fid &fid) noexcept

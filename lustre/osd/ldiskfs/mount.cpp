@@ -16,6 +16,7 @@
 #include "object.hpp"
 #include "osd/local.hpp"
 #include "wire/disk_state.hpp"
+#include "wire/target_name.hpp"
 
 namespace osd::ldiskfs
 {
@@ -32,7 +33,6 @@ namespace
 constexpr unsigned kCreateCredits = 60;
 constexpr std::uint32_t kRootIno = 2;
 constexpr IndexSpec kOiSpec{sizeof(wire::FidBe), sizeof(wire::OiRecord)};
-constexpr std::uint32_t kMaxIndexDigits = 4;
 /// What the header of an attribute block and its one entry take, generously.
 constexpr std::uint32_t kXattrBlockHead = 32 + 16 + 256;
 constexpr std::uint32_t kScrubMagic = 0x4c5fe253;
@@ -423,22 +423,9 @@ Result<> DeviceImpl::set_name(const char *svname) noexcept
 		info_.type = TargetType::mgs;
 		return {};
 	}
-	auto dash = s.rfind('-');
-	if (dash == std::string_view::npos || s.size() - dash != 1 + 3 + kMaxIndexDigits)
-		return fail(INVAL);
-	s.remove_prefix(dash + 1);
-	if (!s.starts_with("MDT") && !s.starts_with("OST"))
-		return fail(INVAL);
-	info_.type = s.starts_with("MDT") ? TargetType::mdt : TargetType::ost;
-	s.remove_prefix(3);
-	std::uint32_t index = 0;
-	for (char c : s) {
-		bool digit = c >= '0' && c <= '9', letter = c >= 'a' && c <= 'f';
-		if (!digit && !letter)
-			return fail(INVAL);
-		index = index << 4 | static_cast<std::uint32_t>(digit ? c - '0' : c - 'a' + 10);
-	}
-	info_.index = index;
+	auto name = TRY(wire::parse_target_name(s));
+	info_.type = name.kind == wire::TargetKind::mdt ? TargetType::mdt : TargetType::ost;
+	info_.index = name.index;
 	return {};
 }
 

@@ -10,6 +10,7 @@
 #include "libcfs/log.hpp"
 #include "libcfs/parse.hpp"
 #include "osd/local.hpp"
+#include "wire/target_name.hpp"
 
 namespace osd::mem
 {
@@ -75,23 +76,9 @@ Result<> MemDevice::fill_info(std::string_view svname) noexcept
 	if (svname == "MGS") {
 		info_.type = TargetType::mgs;
 	} else {
-		// <fsname>-MDT0000
-		if (svname.size() < 9)
-			return fail(INVAL);
-		std::string_view tail = svname;
-		tail.remove_prefix(svname.size() - 8);
-		bool mdt = tail.starts_with("-MDT");
-		if (!mdt && !tail.starts_with("-OST"))
-			return fail(INVAL);
-		info_.type = mdt ? TargetType::mdt : TargetType::ost;
-		for (char c : tail.substr(4)) {
-			int digit = c >= '0' && c <= '9'   ? c - '0'
-				    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-							   : -1;
-			if (digit < 0)
-				return fail(INVAL);
-			info_.index = info_.index * 16 + static_cast<unsigned>(digit);
-		}
+		auto name = TRY(wire::parse_target_name(svname));
+		info_.type = name.kind == wire::TargetKind::mdt ? TargetType::mdt : TargetType::ost;
+		info_.index = name.index;
 	}
 	info_.object_max = std::uint64_t{16} << 40;
 	info_.link_max = image_.options().link_max;

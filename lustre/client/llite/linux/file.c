@@ -150,6 +150,24 @@ static int ll_direct_prepare(struct kiocb *iocb, size_t len, bool write)
 
 /* ---- read and write ---- */
 
+/* Reads or writes a request piece by piece, until one falls short. */
+static ssize_t ll_in_pieces(struct kiocb *iocb, struct iov_iter *iter,
+			    ssize_t (*do_piece)(struct kiocb *, struct iov_iter *, size_t *))
+{
+	ssize_t total = 0, rc = 0;
+	size_t piece;
+
+	while (iov_iter_count(iter)) {
+		rc = do_piece(iocb, iter, &piece);
+		if (rc <= 0)
+			break;
+		total += rc;
+		if ((size_t)rc < piece)
+			break;
+	}
+	return total ? total : rc;
+}
+
 /* One piece under the core's locks. *piece: bytes it was for, 0 at the end of the file. */
 static ssize_t ll_read_piece(struct kiocb *iocb, struct iov_iter *iter, size_t *piece)
 {
@@ -174,22 +192,13 @@ static ssize_t ll_read_piece(struct kiocb *iocb, struct iov_iter *iter, size_t *
 
 static ssize_t ll_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
-	ssize_t total = 0, rc = 0;
-	size_t piece;
+	ssize_t rc;
 
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		rc = ll_direct_prepare(iocb, iov_iter_count(iter), false);
 		return rc ? rc : ll_direct(iocb, iter);
 	}
-	while (iov_iter_count(iter)) {
-		rc = ll_read_piece(iocb, iter, &piece);
-		if (rc <= 0)
-			break;
-		total += rc;
-		if ((size_t)rc < piece)
-			break;
-	}
-	return total ? total : rc;
+	return ll_in_pieces(iocb, iter, ll_read_piece);
 }
 
 /* Under the inode's lock. */
@@ -220,8 +229,7 @@ static ssize_t ll_write_piece(struct kiocb *iocb, struct iov_iter *iter, size_t 
 
 static ssize_t ll_write_locked(struct kiocb *iocb, struct iov_iter *iter)
 {
-	ssize_t total = 0, rc = generic_write_checks(iocb, iter);
-	size_t piece;
+	ssize_t rc = generic_write_checks(iocb, iter);
 
 	if (rc <= 0)
 		return rc;
@@ -232,15 +240,7 @@ static ssize_t ll_write_locked(struct kiocb *iocb, struct iov_iter *iter)
 		rc = ll_direct_prepare(iocb, iov_iter_count(iter), true);
 		return rc ? rc : ll_direct(iocb, iter);
 	}
-	while (iov_iter_count(iter)) {
-		rc = ll_write_piece(iocb, iter, &piece);
-		if (rc <= 0)
-			break;
-		total += rc;
-		if ((size_t)rc < piece)
-			break;
-	}
-	return total ? total : rc;
+	return ll_in_pieces(iocb, iter, ll_write_piece);
 }
 
 static ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *iter)
@@ -382,25 +382,20 @@ static int ll_lock(struct file *file, int cmd, struct file_lock *fl)
 
 /* ---- directories ---- */
 
-struct ll_dir_context {
-	struct dir_context *kernel;
-};
-
 static bool ll_emit(void *ctx, const char *name, size_t n, uint64_t pos, uint64_t ino,
 		    unsigned int type)
 {
-	struct ll_dir_context *c = ctx;
+	struct dir_context *kernel = ctx;
 
-	c->kernel->pos = pos;
-	return dir_emit(c->kernel, name, n, ino, type);
+	kernel->pos = pos;
+	return dir_emit(kernel, name, n, ino, type);
 }
 
 static int ll_iterate(struct file *file, struct dir_context *ctx)
 {
-	struct ll_dir_context c = {.kernel = ctx};
 	u64 pos = ctx->pos;
 	bool narrow = file->f_mode & FMODE_32BITHASH || in_compat_syscall();
-	int rc = lustre_readdir(ll_open(file), &pos, narrow, ll_emit, &c);
+	int rc = lustre_readdir(ll_open(file), &pos, narrow, ll_emit, ctx);
 
 	ctx->pos = pos;
 	return rc;

@@ -87,7 +87,7 @@ static void ll_set_ops(struct inode *inode)
 	} else if (S_ISLNK(inode->i_mode)) {
 		inode->i_op = &ll_symlink_iops;
 	} else {
-		inode->i_op = &ll_special_iops;
+		inode->i_op = &ll_file_iops;
 		init_special_inode(inode, inode->i_mode, inode->i_rdev);
 	}
 }
@@ -373,15 +373,8 @@ static const char *ll_get_link(struct dentry *dentry, struct inode *inode,
 	return buf;
 }
 
+/* Of regular files, devices, pipes and sockets. */
 const struct inode_operations ll_file_iops = {
-	.getattr = ll_getattr,
-	.setattr = ll_setattr,
-	.permission = ll_permission,
-	.listxattr = ll_listxattr,
-	LL_ACL_OPS,
-};
-
-const struct inode_operations ll_special_iops = {
 	.getattr = ll_getattr,
 	.setattr = ll_setattr,
 	.permission = ll_permission,

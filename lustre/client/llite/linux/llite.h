@@ -98,7 +98,6 @@ int ll_getattr(LL_IDMAP *idmap, const struct path *path, struct kstat *stat, u32
 int ll_setattr(LL_IDMAP *idmap, struct dentry *dentry, struct iattr *attr);
 int ll_permission(LL_IDMAP *idmap, struct inode *inode, int mask);
 extern const struct inode_operations ll_file_iops;
-extern const struct inode_operations ll_special_iops;
 extern const struct inode_operations ll_symlink_iops;
 
 /* namei.c */
