@@ -79,7 +79,7 @@ protected:
 class Mds
 {
 public:
-	static constexpr cfs_subsys kSubsys = CFS_S_MDT;
+	static constexpr cfs_subsys kSubsys = CFS_S_MDS;
 	static constexpr unsigned kServices = 6;
 
 	Mds() = default;
