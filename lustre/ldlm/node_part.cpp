@@ -54,6 +54,7 @@ cfs::Result<cfs::UniquePtr<LdlmNode>> LdlmNode::make(cfs::Node &node) noexcept
 				      std::memory_order_relaxed);
 	TRY(part->workq_.create(node.plat(), "ldlm"));
 	TRY(part->cancel_workq_.create(node.plat(), "ldlm_bl"));
+	TRY(part->services_.open(part->workq_));
 	TRY(part->params_.open(node.params(), "ldlm"));
 	TRY(part->params_.add(kParams, part.get()));
 	TRY(part->namespaces_.open(part->params_, "namespaces"));

@@ -11,6 +11,7 @@
 #include "ldlm/ldlm.hpp"
 #include "libcfs/lock.hpp"
 #include "libcfs/thread.hpp"
+#include "lustre/ldlm/services.hpp"
 
 namespace ldlm
 {
@@ -28,6 +29,19 @@ public:
 
 	cfs::Result<ClientNamespacePtr> open_client(const ClientSpec &spec) noexcept override;
 	cfs::Result<ServerNamespacePtr> open_server(const ServerSpec &spec) noexcept override;
+	cfs::Result<> serve_callbacks(rpc::Import &import, ClientNamespace &ns) noexcept override
+	{
+		return services_.serve_callbacks(import, ns);
+	}
+	void end_callbacks(rpc::Import &import) noexcept override
+	{
+		services_.end_callbacks(import);
+	}
+	cfs::Result<> serve_cancels(rpc::Rpc &rpc) noexcept override
+	{
+		return services_.serve_cancels(rpc);
+	}
+	void end_cancels() noexcept override { services_.end_cancels(); }
 	[[nodiscard]] cfs::Duration enqueue_min() const noexcept override
 	{
 		return cfs::Duration::nanos(
@@ -75,6 +89,7 @@ private:
 	cfs::Node &node_;
 	cfs::WorkQueue workq_;
 	cfs::WorkQueue cancel_workq_;
+	Services services_;
 	cfs::ParamGroup params_;
 	cfs::ParamGroup namespaces_;
 	std::atomic<u64> cookies_{0};

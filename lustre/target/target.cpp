@@ -53,8 +53,11 @@ cfs::Result<> Target::load() noexcept
 	if (reply_data_)
 		TRY(load_replies());
 	RecoverySpec spec{config_.name, config_.recovery_soft, config_.recovery_hard};
-	if (!TRY(recovery_.start(rpc_->node().plat(), spec, commits_.last())))
+	if (!TRY(recovery_.start(rpc_->node().plat(), spec, commits_.last()))) {
 		TRY(begin_epoch());
+		recovered();
+	}
+	loaded_.store(true, std::memory_order_release);
 	return {};
 }
 
@@ -197,6 +200,9 @@ u32 Target::instance() noexcept
 
 cfs::Result<> Target::may_connect(const rpc::ConnectRequest &) noexcept
 {
+	// What the disk knows of a client comes before what it says itself.
+	if (!loaded_.load(std::memory_order_acquire))
+		return cfs::fail(cfs::err::AGAIN);
 	if (!device_->healthy())
 		return cfs::fail(cfs::err::NODEV);
 	return {};

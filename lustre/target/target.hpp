@@ -95,7 +95,8 @@ protected:
 						  rpc::ConnectRequest &) noexcept = 0;
 	/// Open files, locks, grants of a client that is gone.
 	virtual void client_gone(rpc::Export &, bool evicted) noexcept = 0;
-	/// Recovery is over, new requests begin: orphans.
+	/// Every client that will come back has come, new requests begin: orphans. Once per
+	/// start(), be there a recovery or not; clients can not connect before it.
 	virtual void recovered() noexcept {}
 
 private:
@@ -127,6 +128,7 @@ private:
 	char uuid_[64] = {};
 	TargetConfig config_{};
 	bool failout_ = false;
+	std::atomic<bool> loaded_{false};
 	std::atomic<bool> keep_clients_{false};
 	std::atomic<bool> multi_marked_{false};
 	std::atomic<u32> next_generation_{1};

@@ -25,6 +25,12 @@
 struct ldlm_node {
 };
 
+namespace rpc
+{
+class Import;
+class Rpc;
+} // namespace rpc
+
 namespace ldlm
 {
 
@@ -38,6 +44,19 @@ public:
 	virtual cfs::Result<ClientNamespacePtr> open_client(const ClientSpec &spec) noexcept = 0;
 	/// A namespace for a target; likewise.
 	virtual cfs::Result<ServerNamespacePtr> open_server(const ServerSpec &spec) noexcept = 0;
+
+	/// From now on callbacks of this import's server (portal 15) reach the namespace. Before
+	/// the import is started; end_callbacks() goes with it, before the namespace is destroyed,
+	/// and returns when no callback is being served. A client's ClientLocks does both
+	/// (ldlm/rpc_links.hpp). err::NOMEM, what rpc says. Sleep.
+	virtual cfs::Result<> serve_callbacks(rpc::Import &import,
+					      ClientNamespace &ns) noexcept = 0;
+	virtual void end_callbacks(rpc::Import &import) noexcept = 0;
+	/// Portal 17 is served on this node: for a target, whose handlers get what arrives there.
+	/// As often ended as begun. Sleep.
+	virtual cfs::Result<> serve_cancels(rpc::Rpc &rpc) noexcept = 0;
+	virtual void end_cancels() noexcept = 0;
+
 	/// ldlm_enqueue_min: the least time a client gets for anything about a lock.
 	[[nodiscard]] virtual cfs::Duration enqueue_min() const noexcept = 0;
 

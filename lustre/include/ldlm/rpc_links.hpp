@@ -4,15 +4,22 @@
 // server's callbacks (spec 03 section 1). Header-only, since the modules that own imports and
 // exports make them.
 //
-//     ImportLink link(*import);
-//     auto ns = TRY(ldlm->open_client({name, &user, &link}));
+// A client has both in a ClientLocks:
 //
-// The callbacks of the server reach the namespace by whoever serves portal 15: it finds the import
-// (ServerRequest::import()), knows the namespace of it, and calls serve_callback().
+//     ClientLocks locks;
+//     TRY(locks.open(*ldlm, *import, name, user));        // then import->start()
+//     locks.ns().enqueue(...)
+//     ... in the ImportUser:  replay_locks() { locks.ns().replay(); }
+//                             on_evicted()   { locks.ns().on_evicted(); }
+//                             on_lock_volume(slv, limit) { locks.ns().on_reply(slv, limit); }
+//     TRY(locks.close(mode, deadline));                   // then import->disconnect()
+//
+// A target has a target::LockService (lustre/target/common.hpp).
 #pragma once
 
-#include "ldlm/client.hpp"
-#include "ldlm/server.hpp"
+#include <optional>
+
+#include "ldlm/ldlm.hpp"
 #include "rpc/export.hpp"
 #include "rpc/format/ops_ldlm.hpp"
 #include "rpc/request.hpp"
@@ -137,11 +144,74 @@ public:
 	void suspect() noexcept override { import_.reconnect_now(lnet::Nid{}, 0); }
 };
 
+/// A client's locks on one target: link, namespace, and callbacks. Not movable; one thread opens
+/// and closes it.
+class ClientLocks
+{
+	Ldlm *ldlm_ = nullptr;
+	cfs::RefPtr<rpc::Import> import_;
+	std::optional<ImportLink> link_;
+	ClientNamespacePtr ns_;
+
+	void end() noexcept
+	{
+		ns_.reset();
+		link_.reset();
+		import_.reset();
+	}
+
+public:
+	ClientLocks() = default;
+	~ClientLocks() { CFS_ASSERT(!ns_); }
+	ClientLocks(const ClientLocks &) = delete;
+	ClientLocks &operator=(const ClientLocks &) = delete;
+
+	/// Before the import is started. name: of the namespace, mostly the import's device.
+	/// Sleeps.
+	[[nodiscard]] cfs::Result<> open(Ldlm &ldlm, rpc::Import &import, std::string_view name,
+					 LockUser &user) noexcept
+	{
+		ldlm_ = &ldlm;
+		import_ = cfs::RefPtr<rpc::Import>::share(&import);
+		link_.emplace(import, ldlm.enqueue_min());
+		auto ns = ldlm.open_client({name, &user, &*link_});
+		cfs::Result<> done{};
+		if (ns) {
+			ns_ = std::move(*ns);
+			done = ldlm.serve_callbacks(import, *ns_);
+		} else {
+			done = cfs::fail(ns.error());
+		}
+		if (!done) {
+			if (ns_)
+				(void)ns_->close(false, cfs::WaitMode::idle, cfs::Instant::never());
+			end();
+		}
+		return done;
+	}
+	[[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(ns_); }
+	[[nodiscard]] ClientNamespace &ns() noexcept { return *ns_; }
+
+	/// Gives every lock back, after LockUser::on_cancel(); without tell_server the disconnect
+	/// that must follow does it for the server. err::TIMEDOUT, err::INTR: call again. Does
+	/// nothing when it is not open. Sleeps.
+	[[nodiscard]] cfs::Result<> close(bool tell_server, cfs::WaitMode mode,
+					  cfs::Instant deadline) noexcept
+	{
+		if (!ns_)
+			return {};
+		TRY(ns_->close(tell_server, mode, deadline));
+		ldlm_->end_callbacks(*import_);
+		end();
+		return {};
+	}
+};
+
 /// A client's export on a target. The export must outlive it.
 class ExportLink final : public PeerLink
 {
 	rpc::Export &export_;
-	cfs::Duration lock_timeout_;
+	cfs::Duration enqueue_min_;
 
 	/// Times a callback is sent before the client counts as silent.
 	static constexpr unsigned kTries = 3;
@@ -236,10 +306,10 @@ class ExportLink final : public PeerLink
 	}
 
 public:
-	/// `lock_timeout`: see PeerLink.
+	/// enqueue_min: Ldlm::enqueue_min().
 	explicit ExportLink(rpc::Export &e,
-			    cfs::Duration lock_timeout = cfs::Duration::seconds(100)) noexcept
-	    : export_(e), lock_timeout_(lock_timeout)
+			    cfs::Duration enqueue_min = cfs::Duration::seconds(100)) noexcept
+	    : export_(e), enqueue_min_(enqueue_min)
 	{
 	}
 
@@ -269,7 +339,15 @@ public:
 	{
 		return export_.granted().ibits_known.get();
 	}
-	[[nodiscard]] cfs::Duration lock_timeout() const noexcept override { return lock_timeout_; }
+	[[nodiscard]] cfs::Duration lock_timeout() const noexcept override
+	{
+		auto import = export_.reverse_import();
+		if (!import)
+			return enqueue_min_;
+		auto estimate = import->service_estimate(wire::Portal::LDLM_CB_REQUEST_PORTAL);
+		auto limit = estimate * 3 / 2;
+		return limit < enqueue_min_ ? enqueue_min_ : limit;
+	}
 	void describe(cfs::FormatSink &out) const noexcept override
 	{
 		out.print("{:e}@{}", std::string_view(export_.client_uuid()), export_.nid());
