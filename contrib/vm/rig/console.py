@@ -55,6 +55,9 @@ HARMLESS = re.compile('|'.join((
     r'^rcu: \s*RCU CPU stall warnings',
 )))
 
+# Until a kernel says this, it runs nothing that was not there before us.
+FIRST_PROCESS = 'Run /init as init process'
+
 STAMP = re.compile(r'^\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?')
 TRACE_END = re.compile(r'---\[ end (trace|Kernel panic)')
 # What may follow a stack trace within a report: KASAN's and lockdep's details, an oops's registers.
@@ -162,10 +165,15 @@ class Console:
         self.scanner = Scanner(name)
         self.lock = threading.Condition()
         self.tail = []
+        self.first_process = False  # whether this boot has come that far
+        self.past = []              # reports of earlier boots
         self.file = open(path, 'ab', buffering=0)
 
     def attach(self, fd):
         """Read the console from a new qemu's output until it closes."""
+        with self.lock:
+            self.past += self.scanner.reports
+            self.scanner, self.first_process = Scanner(self.name), False
         thread = threading.Thread(target=self.pump, args=(fd,), name=f'console-{self.name}', daemon=True)
         thread.start()
         return thread
@@ -191,6 +199,7 @@ class Console:
         text = raw.decode(errors='replace').rstrip('\r')
         with self.lock:
             self.scanner.line(text)
+            self.first_process |= FIRST_PROCESS in text
             self.tail.append(text)
             del self.tail[:-400]
             self.lock.notify_all()
@@ -212,4 +221,9 @@ class Console:
 
     def reports(self):
         with self.lock:
-            return list(self.scanner.reports)
+            return self.past + self.scanner.reports
+
+    def forget_boot(self):
+        """What this boot reported does not count."""
+        with self.lock:
+            self.scanner = Scanner(self.name)

@@ -10,6 +10,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -144,16 +145,30 @@ class Machine(Runner):
         process.wait()
         agent.close()
 
-    def wait_up(self):
+    def wait_up(self, again=True):
         deadline = self.booted_at + self.settings.boot_timeout
         while not self.agent.hello.wait(0.05):
             if not self.running():
+                if again and self.died_early():
+                    self.start(wait=False)
+                    return self.wait_up(again=False)
                 raise NodeDied(f'{self.name}: the machine ended during boot\n{self.last_words()}')
             if time.monotonic() > deadline:
                 self.kill()
                 raise RigTimeout(f'{self.name}: no boot within {self.settings.boot_timeout:g} s\n'
                                  f'{self.last_words()}')
         self.boot_seconds = time.monotonic() - self.booted_at
+
+    def died_early(self):
+        """Whether the machine ended before its first process: emulation sometimes trips over the kernel's patching
+        of its own code, and that tells nothing about what is tested. What it said is forgotten then."""
+        self.console_thread.join(2)
+        if self.settings.kvm or self.console.first_process:
+            return False
+        self.console.forget_boot()
+        print(f'vm: {self.name} died before its first process (see its console); it is booted once more',
+              file=sys.stderr)
+        return True
 
     def last_words(self):
         self.console_thread.join(2)
