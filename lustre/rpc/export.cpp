@@ -50,6 +50,11 @@ Target &ExportImpl::target() noexcept
 	return target_;
 }
 
+wire::Transno ExportImpl::last_committed() const noexcept
+{
+	return wire::Transno{target_.last_committed()};
+}
+
 lnet::Nid ExportImpl::nid() noexcept
 {
 	cfs::SpinGuard g(lock_);
@@ -170,14 +175,25 @@ void ExportImpl::heard() noexcept
 
 bool ExportImpl::add_held(ServerReq &r) noexcept
 {
-	cfs::SpinGuard g(lock_);
 	u64 t = static_cast<u64>(r.transno());
-	if (gone() || (t && t <= committed_.load(std::memory_order_relaxed)))
-		return false;
-	r.get();
-	r.is_held = true;
-	lists_->held.push_back(r);
+	{
+		cfs::SpinGuard g(lock_);
+		if (gone() || (t && t <= target_.last_committed()))
+			return false;
+		r.get();
+		r.is_held = true;
+		lists_->held.push_back(r);
+		if (holder_)
+			return true;
+	}
+	target_.add_holder(*this);
 	return true;
+}
+
+bool ExportImpl::enter_holders() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return !gone() && !std::exchange(holder_, true);
 }
 
 bool ExportImpl::take_held(ServerReq &r) noexcept
@@ -192,22 +208,20 @@ bool ExportImpl::take_held(ServerReq &r) noexcept
 	return true;
 }
 
-void ExportImpl::committed(wire::Transno transno) noexcept
+bool ExportImpl::release_held(u64 transno) noexcept
 {
-	u64 t = static_cast<u64>(transno);
-	u64 had = committed_.load(std::memory_order_relaxed);
-	while (t > had && !committed_.compare_exchange_weak(had, t, std::memory_order_relaxed)) {
-	}
 	cfs::SpinGuard g(lock_);
 	for (auto it = lists_->held.begin(); it != lists_->held.end();) {
 		ServerReq &r = *it;
 		++it;
-		if (r.transno() == wire::Transno{} || static_cast<u64>(r.transno()) > t)
+		if (r.transno() == wire::Transno{} || static_cast<u64>(r.transno()) > transno)
 			continue;
 		r.is_held = false;
 		lists_->held.erase(lists_->held.iterator_to(r));
 		r.queue_release(); // takes over the list's reference
 	}
+	holder_ = !lists_->held.empty();
+	return holder_;
 }
 
 ReplyHold *ExportImpl::steal_reply(wire::Xid xid) noexcept

@@ -43,11 +43,7 @@ public:
 	}
 	bool gone() const noexcept override { return gone_.load(std::memory_order_acquire); }
 	u32 conn_cnt() const noexcept override { return conn_cnt_.load(std::memory_order_acquire); }
-	void committed(wire::Transno transno) noexcept override;
-	wire::Transno last_committed() const noexcept override
-	{
-		return wire::Transno{committed_.load(std::memory_order_relaxed)};
-	}
+	wire::Transno last_committed() const noexcept override;
 	wire::Xid last_xid() const noexcept override
 	{
 		return wire::Xid{last_xid_.load(std::memory_order_relaxed)};
@@ -78,6 +74,11 @@ public:
 	[[nodiscard]] bool add_held(ServerReq &r) noexcept;
 	/// Takes it out; false when somebody else did.
 	[[nodiscard]] bool take_held(ServerReq &r) noexcept;
+	/// Lets go what is held for transactions up to this one; false when nothing is held any
+	/// more, and the export is to leave the target's list of those that hold something.
+	[[nodiscard]] bool release_held(u64 transno) noexcept;
+	/// Whether it is to enter that list.
+	[[nodiscard]] bool enter_holders() noexcept;
 
 	// ---- for connects ----
 	/// One connect at a time; false when there is one.
@@ -98,10 +99,10 @@ public:
 
 	cfs::HashHook by_cookie;
 	cfs::HashHook by_uuid;
-	cfs::ListHook in_all;	 ///< the target's list lock, as the next
-	cfs::ListHook in_target; ///< least recently heard first; the target's list lock
+	cfs::ListHook in_all;	  ///< the target's list lock, as the next
+	cfs::ListHook in_target;  ///< least recently heard first; the target's list lock
+	cfs::ListHook in_holders; ///< the target's list lock; has held replies, or had some
 	const u64 cookie;
-	u64 number = 0; ///< order of making at its target
 	UuidText uuid;
 	[[nodiscard]] bool usable() const noexcept { return lists_ != nullptr; }
 	bool accepted = false; ///< on_gone() is owed; set before others see it
@@ -116,11 +117,11 @@ private:
 	std::atomic<u32> conn_cnt_{0};
 	std::atomic<bool> gone_{false};
 	std::atomic<bool> connecting_{false};
-	std::atomic<u64> committed_{0};
 	std::atomic<u64> last_xid_{0};
 	std::atomic<u64> heard_ns_{0};
 	std::atomic<u32> active_count_{0};
 	bool evicted_ = false;
+	bool holder_ CFS_GUARDED_BY(lock_) = false; ///< in_holders is linked
 
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("rpc export")};
 	lnet::Nid nid_ CFS_GUARDED_BY(lock_);
@@ -154,6 +155,10 @@ public:
 	void for_each_export(ExportVisitor &v) noexcept override;
 	u32 evict(std::string_view whom) noexcept override;
 	void committed(wire::Transno transno) noexcept override;
+	[[nodiscard]] u64 last_committed() const noexcept
+	{
+		return committed_.load(std::memory_order_acquire);
+	}
 	void stop() noexcept override;
 	void unregister() noexcept override;
 
@@ -169,6 +174,8 @@ public:
 	void remove(ExportImpl &e) noexcept;
 	/// It is being freed.
 	void forget(ExportImpl &e) noexcept;
+	/// It holds a reply.
+	void add_holder(ExportImpl &e) noexcept;
 	/// It was heard: to the end of the list.
 	void refresh(ExportImpl &e) noexcept;
 	/// Spec 02 7.7. The request is a *_CONNECT for this target.
@@ -211,11 +218,11 @@ private:
 	cfs::HashTable<ExportImpl, &ExportImpl::by_uuid, UuidTraits> exports_{
 		CFS_LOCK_CLASS("rpc target exports")};
 	std::atomic<u32> exports_count_{0};
+	std::atomic<u64> committed_{0};
 	cfs::SpinLock list_lock_{CFS_LOCK_CLASS("rpc target export list")};
-	/// In the order of their making, which is that of their numbers.
-	u64 next_number_ CFS_GUARDED_BY(list_lock_) = 0;
 	cfs::List<ExportImpl, &ExportImpl::in_all> all_ CFS_GUARDED_BY(list_lock_);
 	cfs::List<ExportImpl, &ExportImpl::in_target> list_ CFS_GUARDED_BY(list_lock_);
+	cfs::List<ExportImpl, &ExportImpl::in_holders> holders_ CFS_GUARDED_BY(list_lock_);
 	EvictTimer evict_timer_;
 	std::atomic<bool> evicting_{false};
 	cfs::SpinLock end_lock_{CFS_LOCK_CLASS("rpc target end")};

@@ -66,7 +66,6 @@ cfs::Result<cfs::RefPtr<ExportImpl>> TargetImpl::add(const UuidText &uuid) noexc
 	e->uuid = uuid;
 	{
 		cfs::SpinGuard g(list_lock_);
-		e->number = ++next_number_;
 		all_.push_back(*e);
 	}
 	exports_count_.fetch_add(1, std::memory_order_relaxed);
@@ -100,6 +99,8 @@ void TargetImpl::forget(ExportImpl &e) noexcept
 			all_.erase(all_.iterator_to(e));
 		if (e.in_target.is_linked())
 			list_.erase(list_.iterator_to(e));
+		if (e.in_holders.is_linked())
+			holders_.erase(holders_.iterator_to(e));
 	}
 	cfs::SpinGuard g(end_lock_);
 	if (exports_count_.fetch_sub(1, std::memory_order_relaxed) == 1)
@@ -128,29 +129,26 @@ cfs::Result<cfs::RefPtr<Export>> TargetImpl::recreate_export(std::string_view cl
 
 void TargetImpl::for_each_export(ExportVisitor &v) noexcept
 {
-	// The list is walked in pieces, so that the visitor is called without its lock.
+	// The list is walked in pieces, so that the visitor is called without its lock. What has a
+	// reference stays in the list, so the last one of a piece marks the place.
 	constexpr std::size_t kBatch = 32;
-	u64 from = 0;
+	cfs::RefPtr<ExportImpl> last;
 	for (;;) {
 		cfs::RefPtr<ExportImpl> batch[kBatch];
 		std::size_t n = 0;
 		{
 			cfs::SpinGuard g(list_lock_);
-			for (ExportImpl &e : all_) {
-				if (e.number <= from || !e.try_get())
-					continue;
-				batch[n++] = cfs::RefPtr<ExportImpl>::adopt(&e);
-				if (n == kBatch)
-					break;
-			}
+			auto it = last ? std::next(all_.iterator_to(*last)) : all_.begin();
+			for (; it != all_.end() && n < kBatch; ++it)
+				if (it->try_get())
+					batch[n++] = cfs::RefPtr<ExportImpl>::adopt(&*it);
 		}
 		if (n == 0)
 			return;
-		for (std::size_t i = 0; i < n; i++) {
-			from = batch[i]->number;
+		for (std::size_t i = 0; i < n; i++)
 			if (!batch[i]->gone())
 				v.visit(*batch[i]);
-		}
+		last = std::move(batch[n - 1]);
 	}
 }
 
@@ -179,9 +177,28 @@ u32 TargetImpl::evict(std::string_view whom) noexcept
 
 void TargetImpl::committed(wire::Transno transno) noexcept
 {
+	u64 t = static_cast<u64>(transno);
+	u64 had = committed_.load(std::memory_order_relaxed);
+	while (t > had && !committed_.compare_exchange_weak(had, t, std::memory_order_acq_rel)) {
+	}
 	cfs::SpinGuard g(list_lock_);
-	for (ExportImpl &e : all_)
-		e.committed(transno);
+	for (auto it = holders_.begin(); it != holders_.end();) {
+		ExportImpl &e = *it;
+		++it;
+		if (!e.release_held(t))
+			holders_.erase(holders_.iterator_to(e));
+	}
+}
+
+void TargetImpl::add_holder(ExportImpl &e) noexcept
+{
+	cfs::SpinGuard g(list_lock_);
+	if (!e.enter_holders())
+		return;
+	holders_.push_back(e);
+	// A commit may have walked the list just before.
+	if (!e.release_held(last_committed()))
+		holders_.erase(holders_.iterator_to(e));
 }
 
 // ---- silence ----

@@ -57,6 +57,8 @@ cfs::Result<> Target::load() noexcept
 		TRY(begin_epoch());
 		recovered();
 	}
+	// All that was found is on disk, and clients that come back need not do it again.
+	registration_->committed(commits_.last());
 	loaded_.store(true, std::memory_order_release);
 	return {};
 }
@@ -162,6 +164,7 @@ void Target::stop(StopKind kind) noexcept
 {
 	if (!device_)
 		return;
+	loaded_ = false;
 	keep_clients_ = kind == StopKind::failover;
 	if (registration_)
 		registration_->stop();

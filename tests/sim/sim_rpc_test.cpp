@@ -248,10 +248,10 @@ void serve(Book &book, Nanos commit_every)
 	t.ops = &store;
 	Target *target = *rpc->register_target(t);
 	store.set_target(target);
+	target->committed(wire::Transno{book.durable_transno});
 	for (const std::string &uuid : std::set<std::string>(book.known)) {
 		auto e = target->recreate_export(uuid);
 		check(e.has_value(), "cannot recreate an export");
-		(*e)->committed(wire::Transno{book.durable_transno});
 	}
 	Service *service = *rpc->start_service(s);
 	this_node().spawn("commit", [&] { store.run_committer(commit_every); });

@@ -38,7 +38,6 @@ public:
 	bool connected() const noexcept override { return true; }
 	bool gone() const noexcept override { return evicted; }
 	wire::u32 conn_cnt() const noexcept override { return 1; }
-	void committed(Transno) noexcept override {}
 	Transno last_committed() const noexcept override { return {}; }
 	Xid last_xid() const noexcept override { return seen; }
 	rpc::ReplyHold *steal_reply(Xid) noexcept override { return nullptr; }

@@ -229,7 +229,7 @@ TEST_F(Trouble, RestartedServerGetsReplaysInOrder)
 	server->register_target();
 	auto e = ops.target->recreate_export("client-1_UUID");
 	ASSERT_TRUE(e);
-	(*e)->committed(wire::Transno{103});
+	ops.target->committed(wire::Transno{103});
 	EXPECT_EQ(c.getattr(), 7); // waits for the recovery
 	EXPECT_EQ(c.imp->state(), ImportState::full);
 	EXPECT_EQ(order, (std::vector<u64>{104, 105}));
@@ -238,7 +238,7 @@ TEST_F(Trouble, RestartedServerGetsReplaysInOrder)
 	EXPECT_EQ(pings, 1);
 	EXPECT_EQ(c.user.lock_replays, 1);
 	EXPECT_EQ(c.user.evicted, 0);
-	(*e)->committed(wire::Transno{105});
+	ops.target->committed(wire::Transno{105});
 	EXPECT_TRUE(c.ping());
 	EXPECT_TRUE(eventually([&] { return a.gone == 5; }));
 }

@@ -186,6 +186,26 @@ TEST_F(Thin, CommittedOpenStaysUntilDropped)
 	EXPECT_TRUE(eventually([&] { return user.gone == 1; }));
 }
 
+TEST_F(Thin, EveryExportIsVisitedOnceThoughSomeEndMeanwhile)
+{
+	NodeBox n;
+	ServerBox s(*n.rpc);
+	constexpr unsigned kClients = 100; // several pieces of the walk
+	for (unsigned i = 0; i < kClients; i++)
+		ASSERT_TRUE(s.ops.target->recreate_export("client-" + std::to_string(i) + "_UUID"));
+	std::map<std::string, int> seen;
+	s.ops.target->for_each_export([&](Export &e) {
+		seen[e.client_uuid()]++;
+		// What the walk has passed may go, also the one that marks its place.
+		if (seen.size() % 2)
+			e.evict("a test");
+	});
+	EXPECT_EQ(seen.size(), kClients);
+	for (auto &[uuid, times] : seen)
+		EXPECT_EQ(times, 1) << uuid;
+	EXPECT_TRUE(eventually([&] { return s.ops.target->export_count() == kClients / 2; }));
+}
+
 TEST_F(Thin, HeldReplyIsReleasedByTheAcknowledgement)
 {
 	auto port = fresh_port();

@@ -80,9 +80,7 @@ public:
 	}
 
 	// ---- transactions and replies ----
-	/// Goes into pb_last_committed of every reply; only grows. Releases the difficult replies
-	/// up to it. Called from commit callbacks: does not sleep.
-	virtual void committed(wire::Transno transno) noexcept = 0;
+	/// What goes into pb_last_committed of every reply: the target's; see Target::committed().
 	[[nodiscard]] virtual wire::Transno last_committed() const noexcept = 0;
 	/// The largest pb_last_xid since it connected: the client has seen all replies up to here.
 	[[nodiscard]] virtual wire::Xid last_xid() const noexcept = 0;

@@ -135,8 +135,9 @@ public:
 	}
 	/// Evicts by uuid or by "nid:NID"; how many. Sleeps.
 	virtual u32 evict(std::string_view whom) noexcept = 0;
-	/// Transactions up to here are durable: what export_.committed() is for one export, for all
-	/// of them. Does not sleep.
+	/// Transactions up to here are durable. Goes into pb_last_committed of every reply, and
+	/// only grows; releases the difficult replies up to it. Costs nothing for clients that
+	/// hold none. Called from commit callbacks: does not sleep.
 	virtual void committed(wire::Transno transno) noexcept = 0;
 
 	/// No connects and requests any more (err::NODEV); returns when those running have ended.
