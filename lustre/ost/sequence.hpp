@@ -83,6 +83,8 @@ private:
 class Sequences
 {
 public:
+	static constexpr cfs_subsys kSubsys = CFS_S_FILTER;
+
 	Sequences(osd::Device &device, u32 ost_index) noexcept
 	    : device_(device), ost_index_(ost_index)
 	{
