@@ -84,8 +84,11 @@ cfs::Result<Brw> OstTarget::check_brw(ServerRequest &req,
 		return cfs::fail(PROTO);
 	b.server_lock = b.niobufs[0].flags & wire::OBD_BRW_SRVLOCK;
 	b.ranges = TRY(cfs::Array<osd::BulkRange>::make(kSubsys, b.niobufs.size()));
+	u64 end = 0;
 	for (std::size_t i = 0; i < b.niobufs.size(); i++) {
 		const wire::NiobufRemote &n = b.niobufs[i];
+		if (n.offset < end)
+			return cfs::fail(INVAL);
 		if (n.len == 0 || n.len > kBrwMax || n.offset > object_max_ ||
 		    n.len > object_max_ - n.offset)
 			return cfs::fail(n.len == 0 || n.len > kBrwMax ? PROTO : FBIG);
@@ -93,6 +96,7 @@ cfs::Result<Brw> OstTarget::check_brw(ServerRequest &req,
 			return cfs::fail(FAULT);
 		b.ranges[i] = {n.offset, n.len, false};
 		b.bytes += n.len;
+		end = n.offset + n.len;
 	}
 	if (b.bytes > kBrwMax)
 		return cfs::fail(PROTO);

@@ -116,9 +116,12 @@ cfs::Result<u64> OstTarget::precreate(Sequence &s, u64 wanted) noexcept
 cfs::Result<u64> OstTarget::clear_orphans(ServerRequest &req, Sequence &s, u64 used) noexcept
 {
 	if (used > s.last()) {
-		LCONSOLE_WARN(kSubsys,
-			      "{}: objects {} to {} of sequence {:#x} were lost; making them anew",
-			      name_, s.last() + 1, used, s.seq());
+		// On a new OST the MDT counts one as used that never was.
+		if (used > 1)
+			LCONSOLE_WARN(kSubsys,
+				      "{}: objects {} to {} of sequence {:#x} were lost; making "
+				      "them anew",
+				      name_, s.last() + 1, used, s.seq());
 		return s.create_to(used, cfs::after(kCreateTime));
 	}
 	return s.destroy_above(used, !req.exp()->has_flag(wire::OBD_CONNECT_SKIP_ORPHAN));

@@ -21,6 +21,9 @@ constexpr u64 kSupported = wire::OST_CONNECT_SUPPORTED & ~wire::OBD_CONNECT_LFSC
 constexpr u64 kSupported2 = wire::OBD_CONNECT2_INC_XID | wire::OBD_CONNECT2_LSEEK |
 			    wire::OBD_CONNECT2_REP_MBITS | wire::OBD_CONNECT2_UNALIGNED_DIO;
 
+/// Longest I/O request: 64 MiB in pages that do not touch (spec 02 1.5).
+constexpr std::size_t kIoRequestMax = 257 << 10;
+
 constexpr auto kHandlers = target::with_locks<OstTarget>({
 	rpc::handler<op::OstGetattr, &OstTarget::getattr>(),
 	rpc::handler<op::OstSetattr, &OstTarget::setattr>(),
@@ -274,7 +277,7 @@ cfs::Result<cfs::UniquePtr<Oss>> Oss::start(rpc::Rpc &rpc, cfs::ParamGroup *para
 	s.portals[0] = wire::Portal::OST_IO_PORTAL;
 	s.threads_min = 3;
 	s.threads_max = 512;
-	s.request_max = wire::OST_IO_MAXREQSIZE;
+	s.request_max = kIoRequestMax;
 	oss->io_ = TRY(rpc.start_service(s));
 	return oss;
 }
