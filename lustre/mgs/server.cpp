@@ -56,6 +56,10 @@ cfs::Result<> MgsServer::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef de
 {
 	rpc_ = &rpc;
 	device_ = std::move(device);
+	osd::CreateSpec dir;
+	dir.attr.valid = osd::kAttrMode | osd::kAttrType;
+	dir.attr.mode = osd::kTypeDir | 0755;
+	(void)TRY(osd::find_or_create_named(*device_->root(), "CONFIGS", dir, osd::kConfigsFid));
 	TRY(named_logs_.open(device_));
 	(void)TRY(named_logs_.make_log("params", llog::kConfigLog));
 	log_service_.open(named_logs_);
