@@ -31,6 +31,7 @@
 #include "wire/page.hpp"
 #include "wire/quota.hpp"
 #include "wire/rpc.hpp"
+#include "wire/user_abi.hpp"
 #include "wire/xattr.hpp"
 
 namespace
