@@ -32,7 +32,11 @@ public:
 	{
 		return static_cast<PeerData *>(e.data(rpc::ExportSlot::locks));
 	}
-	void destroy() noexcept override { cfs::UniquePtr<PeerData>(this).reset(); }
+	void destroy() noexcept override
+	{
+		this->~PeerData();
+		cfs_free(kSubsys, this, sizeof(*this));
+	}
 
 	ldlm::ExportLink link;
 	ldlm::PeerPtr peer;
