@@ -128,10 +128,6 @@ public:
 	[[nodiscard]] virtual u32 ost_end() noexcept = 0;
 	/// Pages of the longest read or write RPC of any OST: lustre_mount_info::read_pages.
 	[[nodiscard]] virtual unsigned rpc_pages() noexcept = 0;
-	/// The namespace of locks that belongs to an import (ServerRequest::import()), for the
-	/// callbacks on portal 15; null when it is none of ours.
-	[[nodiscard]] virtual ldlm::ClientNamespace *
-	namespace_of(const rpc::Import &import) noexcept = 0;
 
 protected:
 	~DataSpace() = default;
