@@ -89,7 +89,8 @@ public:
 				   std::uint64_t end = ~std::uint64_t{0},
 				   bool wait = true) noexcept = 0;
 	/// F_GETLK: the lock in the way, or type 2.
-	virtual cfs::Result<struct lustre_flock> test_lock(const lustre_flock &wanted) noexcept = 0;
+	virtual cfs::Result<struct lustre_flock>
+	test_lock(const struct lustre_flock &wanted) noexcept = 0;
 	/// arg is an address of this process.
 	virtual cfs::Result<long> ioctl(unsigned cmd, void *arg) noexcept = 0;
 	/// Errors of earlier writes, as close(2) tells them. Afterwards nothing else may be called.

@@ -84,7 +84,7 @@ struct lustre_attr {
 	uint32_t flags;
 	uint32_t projid;
 	uint32_t blksize;
-	uint64_t rdev;	 /* as the kernel's huge_encode_dev() */
+	uint64_t rdev;	 /* as the kernel's dev_t: driver << 20 | device */
 	uint64_t size;	 /* bytes */
 	uint64_t blocks; /* units of 512 bytes */
 	int64_t atime;	 /* seconds since 1970 */
@@ -168,6 +168,7 @@ enum lustre_lookup_flags {
 	LUSTRE_LOOKUP_OPEN = 1u << 0,	/* the last part of open(2) */
 	LUSTRE_LOOKUP_CREATE = 1u << 1, /* something is to be made under this name */
 	LUSTRE_LOOKUP_EXCL = 1u << 2,
+	LUSTRE_LOOKUP_PARENT = 1u << 3, /* on the way to another name */
 };
 
 /* Looks a name up in a directory. A missing name is success with no inode. */
@@ -248,7 +249,7 @@ long lustre_getacl(struct lustre_inode *i, bool dflt, void *buf, size_t n) CFS_N
 
 /* Lookup, creation and opening in one RPC: open(2)'s last name. flags: O_* as in open(2).
  * Without an inode in *out the name does not exist (and O_CREAT was not given). *o is NULL when
- * the inode is no regular file: the VFS opens it its own way. */
+ * the inode is neither a regular file nor a directory: the VFS opens it its own way. */
 int lustre_open_name(struct lustre_inode *dir, const char *name, size_t n, uint32_t flags,
 		     uint32_t mode, struct lustre_found *out, struct lustre_open **o,
 		     bool *created) CFS_NOEXCEPT;

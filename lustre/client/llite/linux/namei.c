@@ -81,7 +81,8 @@ static struct dentry *ll_lookup(struct inode *dir, struct dentry *dentry, unsign
 	struct lustre_found found;
 	u32 f = (flags & LOOKUP_OPEN ? LUSTRE_LOOKUP_OPEN : 0) |
 		(flags & (LOOKUP_CREATE | LOOKUP_RENAME_TARGET) ? LUSTRE_LOOKUP_CREATE : 0) |
-		(flags & LOOKUP_EXCL ? LUSTRE_LOOKUP_EXCL : 0);
+		(flags & LOOKUP_EXCL ? LUSTRE_LOOKUP_EXCL : 0) |
+		(flags & LOOKUP_PARENT ? LUSTRE_LOOKUP_PARENT : 0);
 	int rc;
 
 	if (dentry->d_name.len > ll_super(dir->i_sb)->info.name_max)
