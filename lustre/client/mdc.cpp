@@ -100,6 +100,9 @@ Result<cfs::UniquePtr<Mdc>> Mdc::make(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, const Mdc
 	mdc->import_ = TRY(rpc.new_import(is));
 	mdc->link_.emplace(*mdc->import_, ldlm.enqueue_min());
 	mdc->ns_ = TRY(ldlm.open_client({spec.device, spec.locks, &*mdc->link_}));
+	mdc->ldlm_ = &ldlm;
+	TRY(ldlm.serve_callbacks(*mdc->import_, *mdc->ns_));
+	mdc->serving_ = true;
 	return mdc;
 }
 
@@ -129,6 +132,8 @@ void Mdc::destroy() noexcept
 	// One that was made and not connected.
 	if (!closed_)
 		close(cfs::WaitMode::idle, cfs::Instant::now());
+	if (serving_)
+		ldlm_->end_callbacks(*import_);
 	ns_.reset();
 	link_.reset();
 	import_.reset();

@@ -250,6 +250,8 @@ private:
 	cfs::RefPtr<rpc::Import> import_;
 	std::optional<ldlm::ImportLink> link_;
 	ldlm::ClientNamespacePtr ns_;
+	ldlm::Ldlm *ldlm_ = nullptr;
+	bool serving_ = false; // callbacks reach ns_
 	bool closed_ = false;
 
 	/// Bytes of the longest layout seen, for the room in opens: their replays carry it.
