@@ -112,6 +112,8 @@ private:
 	bool closing_ CFS_GUARDED_BY(lock_) = false;
 	/// Connected anew, to an MGS that may not know our locks.
 	bool stale_ CFS_GUARDED_BY(lock_) = false;
+	/// The thread is to look again when it has to do something.
+	bool news_ CFS_GUARDED_BY(lock_) = false;
 	bool was_full_ CFS_GUARDED_BY(lock_) = false;
 	bool started_ = false; // connect()'s callers are one at a time
 };

@@ -134,6 +134,7 @@ void MgcDevice::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noex
 			f.lost = true;
 			f.when = requeue_time();
 			gone = std::move(f.lock);
+			news_ = true;
 			waitq_.wake_all();
 		}
 	g.unlock();
@@ -211,9 +212,10 @@ void MgcDevice::run() noexcept
 		{
 			cfs::SpinGuard g(lock_);
 			auto ready = [this]() CFS_NO_TSA {
-				return closing_ || stale_ || due(cfs::Instant::now());
+				return closing_ || stale_ || news_ || due(cfs::Instant::now());
 			};
 			(void)waitq_.wait(lock_, cfs::WaitMode::idle, next_time(), ready);
+			news_ = false;
 			if (closing_)
 				return;
 			stale = std::exchange(stale_, false);

@@ -51,7 +51,7 @@ void OspDevice::committed(Change &c, cfs::Errno status) noexcept
 	uncommitted_--;
 	if (status == cfs::Errno{})
 		changes_.push_back(c);
-	work_.wake_one();
+	wake_thread();
 	objects_.wake_all();
 }
 
@@ -120,7 +120,7 @@ void OspDevice::change_answered(Change &c, cfs::Result<rpc::i32> r) noexcept
 		// The request stays until the OST has committed it, but the next one may go.
 		cfs::SpinGuard g(lock_);
 		in_flight_--;
-		work_.wake_one();
+		wake_thread();
 		objects_.wake_all();
 		return;
 	}
@@ -148,14 +148,14 @@ void OspDevice::change_done(Change &c) noexcept
 		in_flight_--;
 	}
 	kept_--;
-	work_.wake_one();
+	wake_thread();
 	objects_.wake_all();
 }
 
 cfs::Result<> OspDevice::drain(cfs::Instant deadline) noexcept
 {
 	cfs::SpinGuard g(lock_);
-	work_.wake_one();
+	wake_thread();
 	auto none = [this]() CFS_NO_TSA {
 		return closing_ || (changes_.empty() && in_flight_ == 0);
 	};

@@ -157,6 +157,12 @@ private:
 		return created_ > taken ? created_ - taken : 0;
 	}
 	void update_usable() noexcept CFS_REQUIRES(lock_);
+	/// The thread is to look again what it has to do, and when.
+	void wake_thread() noexcept CFS_REQUIRES(lock_)
+	{
+		news_ = true;
+		work_.wake_one();
+	}
 
 	// ---- the pool (pool.cpp) ----
 	void send_pool(Act act) noexcept;
@@ -198,6 +204,7 @@ private:
 	cfs::WaitQueue work_{CFS_LOCK_CLASS("osp work")};
 	cfs::WaitQueue objects_{CFS_LOCK_CLASS("osp objects")};
 	bool closing_ CFS_GUARDED_BY(lock_) = false;
+	bool news_ CFS_GUARDED_BY(lock_) = false;
 	bool full_ CFS_GUARDED_BY(lock_) = false;
 	u32 epoch_ CFS_GUARDED_BY(lock_) = 0;
 

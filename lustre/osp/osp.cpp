@@ -136,7 +136,7 @@ void OspDevice::stop() noexcept
 		cfs::SpinGuard g(lock_);
 		closing_ = true;
 		update_usable();
-		work_.wake_all();
+		wake_thread();
 		objects_.wake_all();
 	}
 	(void)import_->disconnect(cfs::WaitMode::idle, cfs::after(cfs::Duration::seconds(5)));
@@ -190,7 +190,7 @@ void OspDevice::on_full(rpc::Import &) noexcept
 	clean_ = false;
 	epoch_++;
 	pool_retry_ = statfs_due_ = {};
-	work_.wake_all();
+	wake_thread();
 }
 
 void OspDevice::update_usable() noexcept
@@ -263,7 +263,7 @@ cfs::Result<Reservation> OspDevice::reserve(cfs::Instant deadline) noexcept
 	if (!decided()) {
 		if (try_only)
 			return cfs::fail(AGAIN);
-		work_.wake_one();
+		wake_thread();
 		TRY(objects_.wait(lock_, cfs::WaitMode::idle, deadline, decided));
 	}
 	if (closing_)
@@ -272,7 +272,7 @@ cfs::Result<Reservation> OspDevice::reserve(cfs::Instant deadline) noexcept
 		return cfs::fail(NOSPC);
 	reserved_++;
 	if (low())
-		work_.wake_one();
+		wake_thread();
 	return make_reservation(this);
 }
 
@@ -280,7 +280,7 @@ void OspDevice::unreserve() noexcept
 {
 	cfs::SpinGuard g(lock_);
 	reserved_--;
-	work_.wake_one(); // the clean-up of a new connection waits for the last one
+	wake_thread(); // the clean-up of a new connection waits for the last one
 	objects_.wake_all();
 }
 
@@ -309,7 +309,7 @@ cfs::Result<wire::Fid> OspDevice::take(osd::Transaction &tx, Reservation &r) noe
 	used_ = number;
 	reserved_--;
 	forget(r);
-	work_.wake_one();
+	wake_thread();
 	return fid;
 }
 

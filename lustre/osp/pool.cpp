@@ -64,9 +64,10 @@ void OspDevice::run() noexcept
 		{
 			cfs::SpinGuard g(lock_);
 			auto due = [this]() CFS_NO_TSA {
-				return next_act(cfs::Instant::now()) != Act::nothing;
+				return news_ || next_act(cfs::Instant::now()) != Act::nothing;
 			};
 			(void)work_.wait(lock_, cfs::WaitMode::idle, next_time(), due);
+			news_ = false;
 			act = next_act(cfs::Instant::now());
 		}
 		switch (act) {
@@ -221,7 +222,7 @@ void OspDevice::pool_done() noexcept
 {
 	cfs::SpinGuard g(lock_);
 	pool_busy_ = false;
-	work_.wake_all();
+	wake_thread();
 	objects_.wake_all();
 }
 
@@ -256,7 +257,7 @@ void OspDevice::statfs_answered(rpc::ClientRequest &req, cfs::Result<rpc::i32> r
 	statfs_ = s;
 	if (no_space_ && s.bavail > s.blocks / 500 && s.ffree > kCreateMin * 2) {
 		no_space_ = false;
-		work_.wake_all();
+		wake_thread();
 	}
 	update_usable();
 }
@@ -265,7 +266,7 @@ void OspDevice::statfs_done() noexcept
 {
 	cfs::SpinGuard g(lock_);
 	statfs_busy_ = false;
-	work_.wake_all();
+	wake_thread();
 	objects_.wake_all();
 }
 
