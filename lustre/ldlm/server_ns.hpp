@@ -347,7 +347,7 @@ private:
 	/// The opposite. No lock of the resource held.
 	void forget(ServerLockImpl &l) noexcept;
 	/// Sorts out what a change of the table brought. Resource locked.
-	void take_work(Resource &r, Work &work, After &after) noexcept;
+	void take_work(Resource &r, Work &work, After &after) noexcept CFS_REQUIRES(r.lock);
 	/// Forgets what died, sends what is due. Resource unlocked.
 	void finish(After &after) noexcept;
 	/// Cancels a lock: out of the table, next ones in. False when it was dead already.
@@ -366,7 +366,7 @@ private:
 	int32_t run_policy(Enqueue &e) noexcept;
 	int32_t run_replay(Enqueue &e) noexcept;
 	int32_t run_glimpse(Enqueue &e, EnqueueAnswer &answer) noexcept;
-	bool contended(Resource &r, const ServerLockImpl &l) noexcept;
+	bool contended(Resource &r, const ServerLockImpl &l) noexcept CFS_REQUIRES(r.lock);
 	void answer_resent(ServerLockImpl &l, u64 flags, EnqueueAnswer &answer) noexcept;
 	void answer_lock(ServerLockImpl &l, u64 flags, EnqueueAnswer &answer) noexcept;
 	void answer_lvb(ServerLockImpl &l, EnqueueAnswer &answer) noexcept;

@@ -160,7 +160,8 @@ void Req::interrupt() noexcept
 		take_back(false, INTR);
 }
 
-void Req::release() noexcept
+/// Its import's lock is held; where this is declared, the import is not whole.
+void Req::release() noexcept CFS_NO_TSA
 {
 	imp_.leave(*this);
 	phase = Phase::fresh;

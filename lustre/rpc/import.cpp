@@ -28,7 +28,8 @@ ImportImpl::ImportImpl(Core &core, u64 cookie_value) noexcept : cookie(cookie_va
 	core_.object_made();
 }
 
-void ImportImpl::destroy() noexcept
+/// Nobody else knows it any more.
+void ImportImpl::destroy() noexcept CFS_NO_TSA
 {
 	CFS_ASSERT(delayed_.empty() && slot_wait_.empty() && active_.empty());
 	CFS_ASSERT(replay_.empty() && opens_.empty());

@@ -280,8 +280,8 @@ private:
 	/// Waits for the answer, for as long as the user of a file system might, and ends the MD.
 	void settle(Memo &m, MdHandle h, bool under_way)
 	{
-		auto patience =
-			cfs::Duration::millis(patient_ ? 120'000 : rng().between(1, 30'000));
+		auto patience = cfs::Duration::millis(
+			patient_ ? 120'000 : static_cast<int>(rng().between(1, 30'000)));
 		if (under_way)
 			(void)m.over.wait(cfs::WaitMode::idle, cfs::after(patience));
 		end(m, h);

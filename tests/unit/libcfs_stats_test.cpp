@@ -152,7 +152,7 @@ std::string rows(const HistogramRows &how, const Histogram &l, const Histogram *
 TEST(HistogramTest, BucketsArePowersOfTwo)
 {
 	Histogram h;
-	for (std::uint64_t v : {0, 1, 2, 3, 4, 5, 8, 9})
+	for (std::uint64_t v : {0u, 1u, 2u, 3u, 4u, 5u, 8u, 9u})
 		h.add_log2(v);
 	EXPECT_EQ(h.bucket(0), 2u);
 	EXPECT_EQ(h.bucket(1), 1u);
@@ -160,7 +160,7 @@ TEST(HistogramTest, BucketsArePowersOfTwo)
 	EXPECT_EQ(h.bucket(3), 2u);
 	EXPECT_EQ(h.bucket(4), 1u);
 	h.clear();
-	for (std::uint64_t v : {0, 1, 2, 3, 4, 7, 8})
+	for (std::uint64_t v : {0u, 1u, 2u, 3u, 4u, 7u, 8u})
 		h.add_log2_zero(v);
 	EXPECT_EQ(h.bucket(0), 1u);
 	EXPECT_EQ(h.bucket(1), 1u);
@@ -216,7 +216,7 @@ TEST(HistogramTest, BrwStatsRowsLookLikeStock)
 	EXPECT_EQ(rows(kBrwStatsRows, read, &write), "");
 	for (int i = 0; i < 24; i++)
 		read.add_log2(1);
-	for (std::uint64_t v : {1, 4, 4, 32, 64})
+	for (std::uint64_t v : {1u, 4u, 4u, 32u, 64u})
 		write.add_log2(v);
 	EXPECT_EQ(rows(kBrwStatsRows, read, &write),
 		  "1:\t\t        24 100 100   |    1  20  20\n"

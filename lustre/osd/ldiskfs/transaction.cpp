@@ -163,7 +163,8 @@ Result<> Tx::hold_body(ObjectImpl &o, bool exclusive) noexcept
 	o.get();
 	hold->object = &o;
 	hold->exclusive = exclusive;
-	exclusive ? o.body_lock().lock() : o.body_lock().lock_shared();
+	// Held until release_bodies(), which clang cannot follow.
+	[&]() CFS_NO_TSA { exclusive ? o.body_lock().lock() : o.body_lock().lock_shared(); }();
 	bodies_.push_back(*hold.release());
 	return {};
 }
