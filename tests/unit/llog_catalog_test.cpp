@@ -224,7 +224,7 @@ TEST_F(LlogCatalog, StockCatalogThatWrappedIsReadOldestFirst)
 {
 	catalog_.reset();
 	osd::ObjectRef cat = import(golden("llog/osp-catalog-wrapped.O-1-7"), fid_);
-	for (unsigned n : {40, 41, 44, 45, 46, 47, 48})
+	for (unsigned n : {40u, 41u, 44u, 45u, 46u, 47u, 48u})
 		(void)import(golden("llog/osp-wrapped-plain.O-1-" + std::to_string(n)),
 			     wire::make_fid(wire::FID_SEQ_LLOG, n));
 	auto c = Catalog::open(cat, "stock", ids_, {});

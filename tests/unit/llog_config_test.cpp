@@ -301,7 +301,7 @@ TEST_F(LlogConfig, CommandsAreBoundsChecked)
 	EXPECT_TRUE(c->text(3).empty());
 	for (std::size_t n = 0; n + 3 < out.size(); n++)
 		EXPECT_EQ(llog::parse_cfg(cfs::Bytes(out).first(n)).error(), PROTO) << n;
-	for (std::size_t at : {0, 28, 32, 36, 40})
+	for (std::size_t at : {0u, 28u, 32u, 36u, 40u})
 		for (unsigned v : {0x09u, 0x7fu, 0xffu}) {
 			auto bad = out;
 			bad[at + 3] = static_cast<std::byte>(v); // huge counts and lengths

@@ -476,7 +476,7 @@ TEST_F(Damage, CorruptRecordCostsItsChunkOnly)
 	std::size_t next_chunk = victim;
 	while (good.items[next_chunk].offset < 8192 * 3)
 		next_chunk++;
-	for (std::size_t field : {0, 1, 4, 11}) {
+	for (std::size_t field : {0u, 1u, 4u, 11u}) {
 		std::string bad = file;
 		bad[good.items[victim].offset + field] ^= 0x5a;
 		Collector c;

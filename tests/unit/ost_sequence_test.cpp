@@ -123,7 +123,7 @@ TEST_F(OstSequence, BeginsBehindOneInTheFidFormAndBehindNoneInTheOldOne)
 TEST_F(OstSequence, MakesObjectsUpToTheNumberAsked)
 {
 	EXPECT_EQ(create(300), 300u);
-	for (std::uint64_t k : {2, 129, 300})
+	for (std::uint64_t k : {2u, 129u, 300u})
 		EXPECT_TRUE(exists(k)) << k;
 	EXPECT_FALSE(exists(301));
 	EXPECT_EQ(create(200), 300u);
