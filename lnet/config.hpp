@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "libcfs/mem.hpp"
+#include "lnet/control.hpp"
 #include "lnet/nid.hpp"
 
 namespace lnet
@@ -33,5 +34,26 @@ struct NetworksSpec {
 /// `tcp`. err::INVAL for what is not of that form, err::OPNOTSUPP for CPT lists (`tcp[0,1](eth0)`),
 /// err::NOSPC for more than kMax interfaces.
 [[nodiscard]] cfs::Result<NetworksSpec> parse_networks(std::string_view text) noexcept;
+
+/// Reads `ip2nets`: of entries like `tcp(eth0) 192.168.1.[2-8/2]; o2ib 10.*.*.*` the networks of
+/// those that have one of the node's addresses (IPv4, host order); of each network the first entry
+/// counts. An entry without an address is for every node. Errors as above.
+[[nodiscard]] cfs::Result<NetworksSpec> parse_ip2nets(std::string_view text,
+						      std::span<const std::uint32_t> own) noexcept;
+
+/// Whether an address (IPv4, host order) is in a range such as 192.168.[1-2,7].*; err::INVAL.
+[[nodiscard]] cfs::Result<bool> in_ip_range(std::string_view range, std::uint32_t addr) noexcept;
+
+/// What `routes` says, in its order.
+struct RoutesSpec {
+	static constexpr std::size_t kMax = 1024;
+
+	cfs::Array<RouteSpec> list; ///< kMax entries
+	std::size_t count = 0;
+};
+
+/// Reads entries like `tcp1 1 192.168.1.[1-4]@tcp:2; o2ib[0-1] 10.0.0.1@tcp`: network, hops (may be
+/// left out), gateways with an optional priority. err::INVAL; err::NOSPC: more than kMax.
+[[nodiscard]] cfs::Result<RoutesSpec> parse_routes(std::string_view text) noexcept;
 
 } // namespace lnet

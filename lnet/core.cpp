@@ -182,10 +182,11 @@ void Core::drop_held(HeldList &list, const char *why) noexcept
 
 // ---- interfaces ----
 
-cfs::Result<Nid> Core::add_ni(Lnd &lnd, Net net, std::string_view if_name) noexcept
+cfs::Result<Nid> Core::add_ni(Lnd &lnd, Net net, std::string_view if_name,
+			      const NiWishes &wishes) noexcept
 {
 	auto ni = TRY(cfs::try_make_ref<Ni>(*this, net));
-	TRY(ni->start(lnd, node_, if_name));
+	TRY(ni->start(lnd, node_, if_name, wishes));
 	auto stop = cfs::ScopeExit([&] { stop_ni(*ni); });
 	cfs::MutexGuard g(config_lock_);
 	if (ni_by_nid(ni->nid()))
@@ -206,6 +207,10 @@ cfs::Result<Nid> Core::add_ni(Lnd &lnd, Net net, std::string_view if_name) noexc
 		return cfs::fail(r.error());
 	}
 	stop.dismiss();
+	const NiTunables &t = ni->tunables();
+	if (!ni->nid().is_lo())
+		LCONSOLE_INFO(kSubsys, "Added LNI {} [{}/{}/{}/{}]", ni->nid(), t.peer_credits,
+			      t.credits, t.peer_buffer_credits, t.peer_timeout);
 	return ni->nid();
 }
 
@@ -217,6 +222,7 @@ cfs::Result<> Core::del_ni(const Nid &nid) noexcept
 	if (!ni)
 		return cfs::fail(NOENT);
 	take_down(*ni);
+	LCONSOLE_INFO(kSubsys, "Removed LNI {}", nid);
 	cfs::MutexGuard g(config_lock_);
 	return rebuild_ping_target();
 }
@@ -333,11 +339,7 @@ Settings Core::settings() noexcept
 
 cfs::Result<> Core::set_settings(const Settings &s) noexcept
 {
-	constexpr std::uint32_t kRetriesMax = 5;
-	if (s.transaction_timeout <= s.retry_count || s.retry_count > kRetriesMax ||
-	    s.health_sensitivity > kHealthMax || s.router_sensitivity > 100 ||
-	    s.response_tracking > 3 || s.recovery_interval == 0)
-		return cfs::fail(INVAL);
+	TRY(check_settings(s));
 	cfs::MutexGuard g(config_lock_);
 	bool announce = settings_.discovery != s.discovery;
 	settings_ = s;

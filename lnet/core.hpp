@@ -81,7 +81,8 @@ public:
 	// ---- configuration ----
 	/// Brings up an interface of a network. err::EXIST when that NID is up already, err::NOSPC,
 	/// or what the driver says. Sleeps.
-	[[nodiscard]] cfs::Result<Nid> add_ni(Lnd &lnd, Net net, std::string_view if_name) noexcept;
+	[[nodiscard]] cfs::Result<Nid> add_ni(Lnd &lnd, Net net, std::string_view if_name,
+					      const NiWishes &wishes = {}) noexcept;
 	/// Takes one down and waits for its messages. err::NOENT; err::BUSY for 0@lo.
 	[[nodiscard]] cfs::Result<> del_ni(const Nid &nid) noexcept;
 	/// Asks a node for its NIDs (`lnetctl ping`). err::TIMEDOUT, err::PROTO, err::HOSTUNREACH.

@@ -280,7 +280,12 @@ void Core::account_send(Msg &m, cfs::Errno status) noexcept
 			change_health(*m.ni, by);
 		return;
 	}
-	stats_.by_status[static_cast<unsigned>(m.how)].fetch_add(1, std::memory_order_relaxed);
+	auto how = static_cast<unsigned>(m.how);
+	stats_.by_status[how].fetch_add(1, std::memory_order_relaxed);
+	if (m.ni)
+		m.ni->counts.failed[how].fetch_add(1, std::memory_order_relaxed);
+	if (m.hop)
+		m.hop->counts.failed[how].fetch_add(1, std::memory_order_relaxed);
 	if (!m.ni || !m.hop || stopping_.load(std::memory_order_acquire))
 		return;
 	if (local_fault(m.how) && ni_count() > 1)
@@ -324,11 +329,14 @@ void Core::recover_nis(cfs::Instant now) noexcept
 	for_each_ni([&](Ni &ni) {
 		if (ni.health.load(std::memory_order_relaxed) == kHealthMax) {
 			ni.recovery.interval_s = 0;
+			ni.counts.recovery_pings.store(0, std::memory_order_relaxed);
 			return;
 		}
 		// It pings itself.
-		if (recovery_due(ni.recovery, now, ni.recovery.interval_s != 0))
+		if (recovery_due(ni.recovery, now, ni.recovery.interval_s != 0)) {
+			ni.counts.recovery_pings.fetch_add(1, std::memory_order_relaxed);
 			discovery_.recover(ni.nid(), ni.nid());
+		}
 	});
 }
 
@@ -353,10 +361,13 @@ void Core::recover_peers(cfs::Instant now) noexcept
 				ailing_.push_back(*p);
 			}
 		}
-		if (p->health.load(std::memory_order_relaxed) == kHealthMax)
+		if (p->health.load(std::memory_order_relaxed) == kHealthMax) {
 			p->recovery.interval_s = 0;
-		else if (recovery_due(p->recovery, now, p->recovery.interval_s != 0))
+			p->counts.recovery_pings.store(0, std::memory_order_relaxed);
+		} else if (recovery_due(p->recovery, now, p->recovery.interval_s != 0)) {
+			p->counts.recovery_pings.fetch_add(1, std::memory_order_relaxed);
 			discovery_.recover(Nid{}, p->nid());
+		}
 	}
 }
 

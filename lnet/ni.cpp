@@ -17,12 +17,21 @@ void Ni::destroy() noexcept
 	cfs_free(kSubsys, this, sizeof(*this));
 }
 
-cfs::Result<> Ni::start(Lnd &lnd, cfs::Node &node, std::string_view if_name) noexcept
+cfs::Result<> Ni::start(Lnd &lnd, cfs::Node &node, std::string_view if_name,
+			const NiWishes &wishes) noexcept
 {
 	unsigned n = cfs_cpt_count();
 	shares_ = TRY(cfs::Array<Share>::make(kSubsys, n));
 	driver_ = TRY(lnd.startup(node, net_, if_name, *this));
 	tunables_ = driver_->tunables();
+	auto wish = [](std::uint32_t &v, std::int32_t wanted) {
+		if (wanted >= 0)
+			v = static_cast<std::uint32_t>(wanted);
+	};
+	wish(tunables_.credits, wishes.credits);
+	wish(tunables_.peer_credits, wishes.peer_credits);
+	wish(tunables_.peer_buffer_credits, wishes.peer_buffer_credits);
+	wish(tunables_.peer_timeout, wishes.peer_timeout);
 	nid_ = driver_->nid();
 	int credits = std::max(1, static_cast<int>(tunables_.credits / n));
 	for (Share &s : shares_)
@@ -92,7 +101,7 @@ void Ni::sent(TxMessage &tx, cfs::Errno status, SendStatus how) noexcept
 	bool had_ni = std::exchange(m.ni_credit, false);
 	bool had_peer = std::exchange(m.peer_credit, false);
 	if (status == cfs::Errno{})
-		counts.sent.fetch_add(1, std::memory_order_relaxed);
+		MessageCounts::add(counts.sent, m.tx.header.type);
 	m.how = how;
 	core_.send_done(m, status); // m is gone from here on
 

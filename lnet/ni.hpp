@@ -22,8 +22,8 @@ public:
 	void destroy() noexcept;
 
 	/// Starts the driver's half. Once.
-	[[nodiscard]] cfs::Result<> start(Lnd &lnd, cfs::Node &node,
-					  std::string_view if_name) noexcept;
+	[[nodiscard]] cfs::Result<> start(Lnd &lnd, cfs::Node &node, std::string_view if_name,
+					  const NiWishes &wishes) noexcept;
 	/// Stops it: everything it held has come back when this returns. Sleeps.
 	void stop() noexcept;
 

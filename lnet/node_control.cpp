@@ -20,8 +20,20 @@ Credits credits_of(const CreditQueue::Level &l) noexcept
 
 Counts counts_of(const MessageCounts &c) noexcept
 {
-	return {c.sent.load(std::memory_order_relaxed), c.received.load(std::memory_order_relaxed),
-		c.dropped.load(std::memory_order_relaxed)};
+	Counts out;
+	auto copy = [](const MessageCounts::ByType &from, std::uint64_t(&to)[Counts::kTypes]) {
+		std::uint64_t sum = 0;
+		for (unsigned t = 0; t < Counts::kTypes; t++)
+			sum += to[t] = from[t].load(std::memory_order_relaxed);
+		return sum;
+	};
+	out.sent = copy(c.sent, out.sent_by);
+	out.received = copy(c.received, out.received_by);
+	out.dropped = copy(c.dropped, out.dropped_by);
+	for (unsigned i = 0; i < kSendStatuses; i++)
+		out.failed_by[i] = c.failed[i].load(std::memory_order_relaxed);
+	out.recovery_pings = c.recovery_pings.load(std::memory_order_relaxed);
+	return out;
 }
 
 PeerNiInfo info_of(PeerNi &n, Peer &p) noexcept
@@ -75,6 +87,7 @@ Settings LnetNode::settings() noexcept
 
 cfs::Result<> LnetNode::set_settings(const Settings &s) noexcept
 {
+	TRY(check_settings(s));
 	cfs::MutexGuard g(lock_);
 	if (core_)
 		TRY(core_->set_settings(s));
@@ -118,12 +131,17 @@ void LnetNode::reset_stats() noexcept
 
 // ---- interfaces ----
 
-cfs::Result<Nid> LnetNode::add_ni(Net net, std::string_view if_name) noexcept
+cfs::Result<Nid> LnetNode::add_ni(Net net, std::string_view if_name,
+				  const NiWishes &wishes) noexcept
 {
+	constexpr std::int32_t kCreditsMax = 1 << 20;
+	if (wishes.credits == 0 || wishes.peer_credits == 0 || wishes.credits > kCreditsMax ||
+	    wishes.peer_credits > kCreditsMax || wishes.peer_buffer_credits > kCreditsMax)
+		return cfs::fail(INVAL);
 	cfs::MutexGuard g(lock_);
 	TRY(bring_up(false));
 	auto *lnd = TRY(driver_for(net_type(net)));
-	return core_->add_ni(*lnd, net, if_name);
+	return core_->add_ni(*lnd, net, if_name, wishes);
 }
 
 cfs::Result<> LnetNode::del_ni(const Nid &nid) noexcept
@@ -147,7 +165,9 @@ cfs::Result<> LnetNode::list_nis(Listing<NiInfo> &out) noexcept
 		i.nid = ni.nid();
 		cfs::format_cstr(i.if_name, "{}", ni.driver().if_name());
 		i.up = ni.announced_up();
+		i.fatal = !ni.up();
 		i.tunables = ni.tunables();
+		i.lnd = ni.driver().lnd_tunables();
 		i.credits = credits_of(ni.level());
 		i.health = ni.health.load(std::memory_order_relaxed);
 		i.counts = counts_of(ni.counts);

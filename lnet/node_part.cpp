@@ -51,9 +51,20 @@ constinit const cfs::ParamInfo kParams[] = {
 cfs::Result<cfs::UniquePtr<LnetNode>> LnetNode::make(cfs::Node &node) noexcept
 {
 	auto part = TRY(cfs::try_make<LnetNode>(node));
+	part->take_config();
 	TRY(part->params_.open_root(node.plat(), "lnet"));
 	TRY(part->params_.add(kParams, part.get()));
 	return part;
+}
+
+void LnetNode::take_config() noexcept
+{
+	const lnet_config *c = lnet_config_get();
+	cfs::MutexGuard g(lock_);
+	settings_ = configured_settings(*c);
+	for (unsigned p = 0; p < Router::kPools; p++)
+		if (c->router_buffers[p])
+			buffers_[p] = c->router_buffers[p];
 }
 
 void LnetNode::destroy() noexcept
@@ -110,8 +121,6 @@ cfs::Result<> LnetNode::start_ni(Core &core, Net net, std::string_view if_name) 
 			       added.error());
 		return cfs::fail(added.error());
 	}
-	LCONSOLE_INFO(kSubsys, "Added LNI {} [{}/{}]", *added, NiTunables{}.peer_credits,
-		      NiTunables{}.credits);
 	return {};
 }
 
@@ -119,14 +128,48 @@ cfs::Result<> LnetNode::bring_up(bool with_parameters) noexcept
 {
 	if (core_)
 		return {};
-	auto spec = TRY(parse_networks(lnet_config_get()->networks));
 	core_ = TRY(Core::create(node_, cfs_real_ns()));
 	cfs::Result<> r = core_->set_settings(settings_);
-	for (std::size_t i = 0; r && with_parameters && i < spec.count; i++)
-		r = start_ni(*core_, spec.list[i].net, spec.list[i].if_name());
+	if (r && with_parameters)
+		r = apply_parameters(*core_);
 	if (!r)
 		take_down();
 	return r;
+}
+
+cfs::Result<NetworksSpec> LnetNode::own_networks() noexcept
+{
+	const lnet_config *c = lnet_config_get();
+	if (!c->ip2nets || !*c->ip2nets)
+		return parse_networks(c->networks);
+	constexpr unsigned kMax = 256;
+	auto own = TRY(cfs::Array<std::uint32_t>::make(kSubsys, kMax));
+	int n = lnet_addresses_get(node_.plat(), own.data(), kMax);
+	TRY(cfs::to_result(n));
+	return parse_ip2nets(c->ip2nets, {own.data(), static_cast<std::size_t>(n)});
+}
+
+cfs::Result<> LnetNode::apply_parameters(Core &core) noexcept
+{
+	const lnet_config *c = lnet_config_get();
+	auto spec = TRY(own_networks());
+	for (std::size_t i = 0; i < spec.count; i++)
+		TRY(start_ni(core, spec.list[i].net, spec.list[i].if_name()));
+	auto routes = TRY(parse_routes(c->routes ? c->routes : ""));
+	std::string_view forwarding = c->forwarding ? c->forwarding : "";
+	bool routes_here = forwarding == "enabled";
+	for (std::size_t i = 0; i < routes.count; i++) {
+		const RouteSpec &r = routes.list[i];
+		if (core.is_local(r.gateway)) {
+			routes_here = routes_here || forwarding.empty();
+			continue;
+		}
+		auto added = core.add_route(r);
+		// The same text serves all nodes, so some of it is not for this one.
+		if (!added && added.error() != EXIST && added.error() != HOSTUNREACH)
+			return added;
+	}
+	return routes_here ? core.set_routing(true, buffers_) : cfs::Result<>{};
 }
 
 void LnetNode::take_down() noexcept
@@ -283,6 +326,52 @@ void LnetNode::show_ping(cfs::FormatSink &out) noexcept
 
 // ---- what glue and other modules call ----
 
+namespace lnet
+{
+
+namespace
+{
+
+/// Tells the console which parameter is wrong.
+template <typename T>
+cfs::Result<> understood(const char *name, const char *text, const cfs::Result<T> &r) noexcept
+{
+	if (r)
+		return {};
+	LCONSOLE_ERROR(CFS_S_LNET, "{}='{:e}' cannot be understood: {}", name,
+		       std::string_view(text), r.error());
+	return cfs::fail(r.error());
+}
+
+cfs::Result<> check_config(const lnet_config &c) noexcept
+{
+	TRY(understood("networks", c.networks, parse_networks(c.networks)));
+	if (c.ip2nets && *c.ip2nets) {
+		TRY(understood("ip2nets", c.ip2nets, parse_ip2nets(c.ip2nets, {})));
+		if (*c.networks) {
+			LCONSOLE_ERROR(CFS_S_LNET, "networks and ip2nets exclude each other");
+			return cfs::fail(INVAL);
+		}
+	}
+	if (c.routes)
+		TRY(understood("routes", c.routes, parse_routes(c.routes)));
+	std::string_view forwarding = c.forwarding ? c.forwarding : "";
+	if (!forwarding.empty() && forwarding != "enabled" && forwarding != "disabled") {
+		LCONSOLE_ERROR(CFS_S_LNET, "forwarding='{:e}' is none of enabled, disabled",
+			       forwarding);
+		return cfs::fail(INVAL);
+	}
+	auto good = check_settings(configured_settings(c));
+	if (!good)
+		LCONSOLE_ERROR(CFS_S_LNET, "module parameters contradict each other; the "
+					   "transaction timeout must exceed the retry count");
+	return good;
+}
+
+} // namespace
+
+} // namespace lnet
+
 int lnet_core_start(cfs_node *node, lnet_core **out) noexcept
 {
 	using namespace lnet;
@@ -292,11 +381,8 @@ int lnet_core_start(cfs_node *node, lnet_core **out) noexcept
 		LCONSOLE_ERROR(CFS_S_LNET, "accept='{:e}' is none of secure, all, none", accept);
 		return cfs::to_rc(cfs::err::INVAL);
 	}
-	if (auto spec = parse_networks(c->networks); !spec) {
-		LCONSOLE_ERROR(CFS_S_LNET, "networks='{:e}' cannot be understood: {}",
-			       std::string_view(c->networks), spec.error());
-		return to_rc(spec);
-	}
+	if (auto good = check_config(*c); !good)
+		return to_rc(good);
 	auto made = cfs::try_make<lnet_core>();
 	if (!made)
 		return to_rc(made);
@@ -309,6 +395,29 @@ int lnet_core_start(cfs_node *node, lnet_core **out) noexcept
 	(*made)->node = std::move(*n);
 	*out = made->release();
 	return 0;
+}
+
+int lnet_tunable_set(lnet_core *c, unsigned which, std::int64_t value) noexcept
+{
+	using namespace lnet;
+	auto set = [&]() noexcept -> cfs::Result<> {
+		if (!c) {
+			Settings any;
+			return change_tunable(any, which, value);
+		}
+		auto *part = TRY(c->node->part<LnetNode>());
+		Settings s = part->settings();
+		TRY(change_tunable(s, which, value));
+		return part->set_settings(s);
+	};
+	return to_rc(set());
+}
+
+std::int64_t lnet_tunable_get(lnet_core *c, unsigned which) noexcept
+{
+	using namespace lnet;
+	auto *part = c ? c->node->find_part<LnetNode>() : nullptr;
+	return read_tunable(part ? part->settings() : Settings{}, which);
 }
 
 void lnet_core_stop(lnet_core *c) noexcept

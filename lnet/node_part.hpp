@@ -14,6 +14,7 @@
 #include "lnet/control.hpp"
 #include "lnet/core.hpp"
 #include "lnet/plat_driver.h"
+#include "lnet/tunables.hpp"
 
 namespace lnet
 {
@@ -41,7 +42,8 @@ public:
 	cfs::Result<> set_settings(const Settings &s) noexcept override;
 	[[nodiscard]] StatsInfo stats() noexcept override;
 	void reset_stats() noexcept override;
-	cfs::Result<Nid> add_ni(Net net, std::string_view if_name) noexcept override;
+	cfs::Result<Nid> add_ni(Net net, std::string_view if_name,
+				const NiWishes &wishes) noexcept override;
 	cfs::Result<> del_ni(const Nid &nid) noexcept override;
 	cfs::Result<> list_nis(Listing<NiInfo> &out) noexcept override;
 	cfs::Result<> set_ni_health(const Nid &nid, int health) noexcept override;
@@ -103,6 +105,9 @@ private:
 		Core &operator*() const noexcept { return *core_; }
 	};
 
+	void take_config() noexcept;
+	[[nodiscard]] cfs::Result<NetworksSpec> own_networks() noexcept;
+	[[nodiscard]] cfs::Result<> apply_parameters(Core &core) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<> bring_up(bool with_parameters) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<> start_ni(Core &core, Net net, std::string_view if_name) noexcept
 		CFS_REQUIRES(lock_);

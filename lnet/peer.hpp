@@ -14,6 +14,7 @@
 #include "libcfs/lock.hpp"
 #include "libcfs/mem.hpp"
 #include "libcfs/time.hpp"
+#include "lnet/control.hpp"
 #include "lnet/credits.hpp"
 #include "lnet/nid.hpp"
 #include "lnet/ping.hpp"
@@ -26,9 +27,20 @@ class Peer;
 /// Health of an interface, ours or a peer's (section 8.1).
 inline constexpr int kHealthMax = 1000;
 
-/// Messages of one entity since its start, by direction.
+/// Messages of one entity since its start, by wire::MsgType, and sends of it that failed, by
+/// SendStatus.
 struct MessageCounts {
-	std::atomic<std::uint64_t> sent{0}, received{0}, dropped{0};
+	using ByType = std::atomic<std::uint64_t>[Counts::kTypes];
+
+	ByType sent = {}, received = {}, dropped = {};
+	std::atomic<std::uint32_t> failed[kSendStatuses] = {};
+	std::atomic<std::uint32_t> recovery_pings{0}; ///< since it was last whole
+
+	static void add(ByType &which, wire::MsgType type) noexcept
+	{
+		which[static_cast<unsigned>(type) % Counts::kTypes].fetch_add(
+			1, std::memory_order_relaxed);
+	}
 };
 
 /// When an unhealthy NID is pinged next (section 8.3).

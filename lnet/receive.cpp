@@ -61,7 +61,7 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 			from, static_cast<std::uint32_t>(h.type), h.payload_length);
 		return r;
 	}
-	ni.counts.received.fetch_add(1, std::memory_order_relaxed);
+	MessageCounts::add(ni.counts.received, h.type);
 	bool for_me = h.dest.nid == ni.nid() || (ni.nid().is_lo() && is_local(h.dest.nid));
 	if (!for_me)
 		TRY(not_for_me(ni, h, from));
@@ -82,7 +82,7 @@ cfs::Result<> Core::received(Ni &ni, const Header &h, const Nid &from, RxHandle 
 	}
 	(*hop)->last_heard_ns.store(cfs_now_ns(), std::memory_order_relaxed);
 	(*hop)->alive.store(true, std::memory_order_relaxed);
-	(*hop)->counts.received.fetch_add(1, std::memory_order_relaxed);
+	MessageCounts::add((*hop)->counts.received, h.type);
 	account_receive(ni, **hop);
 	if (live_.drop_asym_route.load(std::memory_order_relaxed) && asymmetric(ni, h, **hop)) {
 		drop(ni, h, rx, "came by a gateway that is not on the way back");
@@ -143,7 +143,7 @@ void Core::drop(Ni &ni, const Header &h, RxHandle rx, const char *why) noexcept
 {
 	stats_.drop_count.fetch_add(1, std::memory_order_relaxed);
 	stats_.drop_length.fetch_add(h.payload_length, std::memory_order_relaxed);
-	ni.counts.dropped.fetch_add(1, std::memory_order_relaxed);
+	MessageCounts::add(ni.counts.dropped, h.type);
 	CDEBUG(kSubsys, CFS_D_NET, "dropped message of {} bytes from {}: {}", h.payload_length,
 	       h.src, why);
 	ni.driver().recv(rx, nullptr, Extent{});
@@ -152,7 +152,7 @@ void Core::drop(Ni &ni, const Header &h, RxHandle rx, const char *why) noexcept
 void Core::drop_msg(Msg &m, const char *why) noexcept
 {
 	// recv() may free what the driver keeps of the message, so it comes last but for our own.
-	m.hop->counts.dropped.fetch_add(1, std::memory_order_relaxed);
+	MessageCounts::add(m.hop->counts.dropped, m.tx.header.type);
 	drop(*m.ni, m.tx.header, m.rx, why);
 	m.destroy();
 }

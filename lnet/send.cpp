@@ -211,7 +211,7 @@ void Core::send_done(Msg &m, cfs::Errno status) noexcept
 	if (status == cfs::Errno{}) {
 		stats_.send_count.fetch_add(1, std::memory_order_relaxed);
 		stats_.send_length.fetch_add(m.tx.header.payload_length, std::memory_order_relaxed);
-		m.hop->counts.sent.fetch_add(1, std::memory_order_relaxed);
+		MessageCounts::add(m.hop->counts.sent, m.tx.header.type);
 	} else {
 		stats_.errors.fetch_add(1, std::memory_order_relaxed);
 		CDEBUG(kSubsys, CFS_D_NETERROR, "message to {} failed: {}", m.tx.header.dest,

@@ -57,11 +57,14 @@ std::shared_ptr<NodeState> make_state(const NodeConfig &config)
 {
 	auto st = std::make_shared<NodeState>();
 	st->config = config;
-	st->parsed = {.networks = st->config.networks.c_str(),
-		      .accept = "secure",
-		      .accept_port = 988,
-		      .accept_backlog = 127,
-		      .accept_timeout = 5};
+	lnet_config &c = st->parsed;
+	c.networks = st->config.networks.c_str();
+	c.accept = "secure";
+	c.accept_port = 988;
+	c.accept_backlog = 127;
+	c.accept_timeout = 5;
+	c.ip2nets = st->config.ip2nets.c_str();
+	c.routes = st->config.routes.c_str();
 	return st;
 }
 
@@ -139,4 +142,13 @@ void lnet_driver_put(unsigned) noexcept {}
 const lnet_config *lnet_config_get() noexcept
 {
 	return &lnet::sim::node_state().parsed;
+}
+
+int lnet_addresses_get(cfs_node *, std::uint32_t *out, unsigned max) noexcept
+{
+	unsigned n = std::min(max, lnet::sim::kInterfacesMax);
+	auto address = cfs::sim::this_node().address();
+	for (unsigned i = 0; i < n; i++)
+		out[i] = 10u << 24 | i << 16 | address;
+	return static_cast<int>(n);
 }

@@ -32,6 +32,7 @@ namespace lnet::sim
 struct NodeConfig {
 	/// As the module parameter; interfaces are called eth0 to eth9, no name means eth0.
 	std::string networks = "tcp";
+	std::string ip2nets, routes; ///< likewise
 	/// Seconds without progress after which the driver gives a connection up.
 	unsigned lnd_timeout = 10;
 	unsigned credits = 256;

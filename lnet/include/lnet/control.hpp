@@ -25,7 +25,12 @@ namespace lnet
 
 /// Messages of one entity since its start.
 struct Counts {
+	static constexpr unsigned kTypes = 4; ///< ACK, PUT, GET, REPLY, as wire::MsgType
+
 	std::uint64_t sent = 0, received = 0, dropped = 0;
+	std::uint64_t sent_by[kTypes] = {}, received_by[kTypes] = {}, dropped_by[kTypes] = {};
+	std::uint32_t failed_by[kSendStatuses] = {}; ///< sends, by SendStatus
+	std::uint32_t recovery_pings = 0;	     ///< since it was last whole
 };
 
 /// Credits of one queue.
@@ -39,12 +44,19 @@ struct Credits {
 struct NiInfo {
 	Nid nid;
 	char if_name[16] = {};
-	bool up = false; ///< as announced to peers
+	bool up = false;    ///< as announced to peers
+	bool fatal = false; ///< the driver says that it is down
 	NiTunables tunables;
+	LndTunables lnd;
 	Credits credits;
 	int health = 0; ///< 0 to 1000
 	Counts counts;
 	unsigned refs = 0;
+};
+
+/// Tunables that an interface is to have; negative: what its driver says.
+struct NiWishes {
+	std::int32_t credits = -1, peer_credits = -1, peer_buffer_credits = -1, peer_timeout = -1;
 };
 
 /// A remote NID.
@@ -99,6 +111,8 @@ struct Settings {
 	std::uint32_t router_check_interval = 60; ///< alive_router_check_interval, seconds
 	std::uint32_t router_ping_timeout = 50;
 	std::uint32_t lock_prim_nid = 1;
+	std::uint32_t interfaces_max = PingInfo::kNidsMax; ///< shown; the limit is fixed
+	std::uint32_t numa_range = 0;			   ///< without effect
 
 	/// What is left for each attempt to send.
 	[[nodiscard]] std::uint32_t lnd_timeout() const noexcept
@@ -107,13 +121,16 @@ struct Settings {
 	}
 };
 
+/// err::INVAL for values out of range, or that make no sense together.
+[[nodiscard]] cfs::Result<> check_settings(const Settings &s) noexcept;
+
 /// `lnetctl stats show`.
 struct StatsInfo {
 	std::uint64_t msgs_alloc = 0, msgs_max = 0, errors = 0, send_count = 0, resend_count = 0,
 		      response_timeout_count = 0, recv_count = 0, route_count = 0, drop_count = 0,
 		      send_length = 0, recv_length = 0, route_length = 0, drop_length = 0;
 	/// Failed sends by SendStatus.
-	std::uint64_t by_status[11] = {};
+	std::uint64_t by_status[kSendStatuses] = {};
 };
 
 /// Who is told the entries of a listing; false ends it. May not call Control.
@@ -144,7 +161,8 @@ public:
 
 	// ---- interfaces ----
 	/// if_name empty: the driver's choice. err::EXIST, err::NODEV, err::NOSPC, the driver's.
-	virtual cfs::Result<Nid> add_ni(Net net, std::string_view if_name) noexcept = 0;
+	virtual cfs::Result<Nid> add_ni(Net net, std::string_view if_name,
+					const NiWishes &wishes = {}) noexcept = 0;
 	virtual cfs::Result<> del_ni(const Nid &nid) noexcept = 0;
 	virtual cfs::Result<> list_nis(Listing<NiInfo> &out) noexcept = 0;
 	virtual cfs::Result<> set_ni_health(const Nid &nid, int health) noexcept = 0;

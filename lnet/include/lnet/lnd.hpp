@@ -51,6 +51,7 @@ enum class SendStatus : std::uint8_t {
 	remote_timeout,
 	network_timeout,
 };
+inline constexpr unsigned kSendStatuses = 11;
 
 /// A piece of a Buffer: what a message carries.
 struct Extent {
@@ -105,6 +106,14 @@ struct NiTunables {
 	std::uint32_t peer_timeout = 180; ///< seconds
 };
 
+/// What only the driver knows of an interface. Negative: it has no such thing, or leaves it to the
+/// system.
+struct LndTunables {
+	std::int32_t conns_per_peer = -1; ///< of each type
+	std::int32_t timeout = -1;	  ///< seconds
+	std::int32_t tos = -1;
+};
+
 /// One configured interface of a driver.
 class NetworkInterface
 {
@@ -112,6 +121,7 @@ public:
 	[[nodiscard]] virtual Nid nid() const noexcept = 0;
 	[[nodiscard]] virtual const char *if_name() const noexcept = 0;
 	[[nodiscard]] virtual NiTunables tunables() const noexcept = 0;
+	[[nodiscard]] virtual LndTunables lnd_tunables() const noexcept { return {}; }
 	/// From now on peers are accepted and upcalls are made; none before. Called once, when LNet
 	/// is ready.
 	virtual cfs::Result<> open() noexcept = 0;
