@@ -809,7 +809,6 @@ public:
 	{
 		control_ = &q.control;
 		discover_ = (q.flags & kFlagCreate) != 0;
-		force_ = (q.flags & kFlagExcl) != 0 && discover_;
 		timeout_ms_ = discover_ ? 60000 : 1000;
 		if (!q.root)
 			return q.complaint.say(NOMSG, "no NIDs are given");

@@ -30,7 +30,7 @@ struct Request {
 	std::uint16_t flags;
 	Complaint &complaint;
 
-	[[nodiscard]] bool has(Flags f) const noexcept { return (flags & f) != 0; }
+	[[nodiscard]] bool has(std::uint16_t f) const noexcept { return (flags & f) != 0; }
 };
 
 // ---- networks ----

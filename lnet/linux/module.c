@@ -284,5 +284,4 @@ module_init(lnet_init);
 module_exit(lnet_exit);
 
 MODULE_DESCRIPTION("Lustre networking");
-MODULE_ALIAS_GENL_FAMILY("lnet");
 MODULE_LICENSE("GPL");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // lctl: control of a node. Built so far: get_param, set_param and list_param (spec 08 sections 2.3
-// and 2.4); every other command says that it is not there yet and fails.
+// and 2.4) and what network.hpp has; every other command says that it is not there yet and fails.
 
 #include <getopt.h>
 
@@ -9,10 +9,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "lnetctl/kernel.hpp"
+#include "network.hpp"
 #include "params.hpp"
 
 namespace
@@ -28,7 +31,15 @@ const char *g_help =
 	"usage: lctl COMMAND\n"
 	"  get_param [-F|-H|-n|-N|-p|-R|-r|-w|-L|-y] PATTERN...     print parameters\n"
 	"  list_param [-D|-F|-p|-R|-r|-w|-L] PATTERN...             print their names\n"
-	"  set_param [-n] [-t[N]] NAME=VALUE...                    set them\n";
+	"  set_param [-n] [-t[N]] NAME=VALUE...                    set them\n"
+	"  network up|down                                         bring LNet up or down\n"
+	"  list_nids [all]                                         this node's NIDs\n"
+	"  ping NID [SECONDS]                                      ask a node for its NIDs\n"
+	"  which_nid NID...                                        the one that is nearest\n"
+	"  [--net NET] peer_list                                   peers and their connections\n"
+	"  route_list                                              ways to other networks\n"
+	"  --net NET add_route GATEWAY [HOPS [PRIORITY]]           add one\n"
+	"  --net NET del_route GATEWAY                             remove it\n";
 
 std::string shown_name(const lctl::Match &m, const Options &o)
 {
@@ -235,11 +246,35 @@ int get_or_list(int argc, char **argv, bool get)
 	return rc;
 }
 
+/// [--net NET] COMMAND ARGS... if it is about LNet.
+bool about_network(int argc, char **argv, int &rc)
+{
+	lnetctl::Words words(argv + 1, argv + argc);
+	std::string net;
+	if (words.size() > 2 && words[0] == "--net") {
+		net = words[1];
+		words.erase(words.begin(), words.begin() + 2);
+	}
+	if (words.empty())
+		return false;
+	auto sys = lnetctl::make_kernel();
+	lnetctl::Shell sh{*sys, std::cout, std::cerr, std::cin};
+	bool is = lctl::network_command(sh, net, words, rc);
+	std::cout.flush();
+	return is;
+}
+
 } // namespace
 
 int main(int argc, char **argv)
 {
 	std::string command = argc > 1 ? argv[1] : "help";
+	if (int rc = 0; about_network(argc, argv, rc))
+		return rc;
+	if (command == "version" || command == "--version") {
+		puts("lctl " CFS_VERSION);
+		return 0;
+	}
 	if (command == "get_param" || command == "list_param")
 		return get_or_list(argc - 1, argv + 1, command == "get_param");
 	if (command == "set_param")

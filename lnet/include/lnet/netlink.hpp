@@ -41,13 +41,10 @@ enum class Command : std::uint8_t {
 };
 
 /// Message flags with a meaning of LNet's own (linux/netlink.h has the numbers).
-enum Flags : std::uint16_t {
-	kFlagFiltered = 0x20, ///< a dump of what recreates the configuration only
-	kFlagReplace = 0x100,
-	kFlagExcl = 0x200,
-	kFlagCreate = 0x400,
-	kFlagAppend = 0x800,
-};
+inline constexpr std::uint16_t kFlagFiltered = 0x20, ///< a dump of what recreates the
+						     ///< configuration only
+	kFlagReplace = 0x100, kFlagExcl = 0x200,     ///< neither is seen in requests for dumps
+	kFlagCreate = 0x400, kFlagAppend = 0x800;
 
 /// Attributes of requests and key tables.
 enum Scalar : std::uint16_t {
