@@ -54,7 +54,7 @@ debug-kernel: setup			## build a kernel with KASAN, lockdep and kmemleak for the
 .PHONY: dist install dkms-install
 dist:					## source archive, build/lustre-<version>.tar.gz
 	contrib/build/dist
-install: modules			## install the modules for the kernel they were built for
+install: modules utils			## install the modules for the kernel they were built for, and the tools
 	+contrib/build/install $(kernel)
 dkms-install:				## hand the source to DKMS, which builds it for every kernel
 	contrib/build/dkms-install

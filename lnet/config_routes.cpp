@@ -299,9 +299,7 @@ cfs::Result<NetworksSpec> parse_ip2nets(std::string_view text,
 			continue;
 		std::size_t before = out.count;
 		for (std::size_t i = 0; i < spec.count; i++) {
-			auto same = [&](const NetworkSpec &s) {
-				return s.net == spec.list[i].net;
-			};
+			auto same = [&](const NetworkSpec &s) { return s.net == spec.list[i].net; };
 			if (std::any_of(out.list.begin(), out.list.begin() + before, same))
 				continue;
 			if (out.count == NetworksSpec::kMax)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// /dev/lnet (spec 01 section 16.2): the calls of older tools and scripts that are still in use. What
-// generic netlink offers is not repeated here.
+// /dev/lnet (spec 01 section 16.2): the calls of older tools and scripts that are still in use.
+// What generic netlink offers is not repeated here.
 
 #include <algorithm>
 
@@ -193,8 +193,8 @@ cfs::Result<> call(cfs_node *node, std::uint32_t number, cfs::MutBytes b) noexce
 	case kDistance:
 		return distance(c, node, *TRY(argument<ClassicData>(b, kVersionClassic)));
 	case kConfigure:
-		return c.configure(
-			TRY(argument<ClassicData>(b, kVersionClassic))->flags.get() == 0);
+		return c.configure(TRY(argument<ClassicData>(b, kVersionClassic))->flags.get() ==
+				   0);
 	case kUnconfigure:
 		return c.unconfigure();
 	case kConfigRouter:

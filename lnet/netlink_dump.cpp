@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Listings through generic netlink (spec 01 section 16.3). A dump is a key table and one message for
-// each entry. What is listed is collected when the dump is opened, in blocks, and made into messages
-// when they are asked for. A message that leaves out the first key of an entry adds to the entry
-// before it: interfaces of the same network, NIDs of the same peer.
+// Listings through generic netlink (spec 01 section 16.3). A dump is a key table and one message
+// for each entry. What is listed is collected when the dump is opened, in blocks, and made into
+// messages when they are asked for. A message that leaves out the first key of an entry adds to the
+// entry before it: interfaces of the same network, NIDs of the same peer.
 
 #include <algorithm>
 
@@ -64,8 +64,7 @@ constexpr Key kTunableKeys[] = {{"peer_timeout", kNlaS32},
 				{"peer_buffer_credits", kNlaS32},
 				{"credits", kNlaS32}};
 constexpr Level kTunablesLevel = level(kTunableKeys);
-constexpr Key kLndKeys[] = {
-	{"conns_per_peer", kNlaU16}, {"timeout", kNlaU32}, {"tos", kNlaS16}};
+constexpr Key kLndKeys[] = {{"conns_per_peer", kNlaU16}, {"timeout", kNlaU32}, {"tos", kNlaS16}};
 constexpr Level kLnd = level(kLndKeys);
 enum : std::uint16_t {
 	kNiNid = 1,
@@ -104,10 +103,9 @@ constexpr Key kNetKeys[] = {{"net", kNlaNulString, kSequence | kMapping},
 			    {"local NI(s)", kNlaNested, kMapping | kSequence, &kNis}};
 constexpr Level kNets = level(kNetKeys);
 
-constexpr Key kPeerHealthKeys[] = {{"health value", kNlaS32}, counter("dropped"),
-				   counter("timeout"),	      counter("error"),
-				   counter("network timeout"), counter("ping_count"),
-				   {"next_ping", kNlaU64}};
+constexpr Key kPeerHealthKeys[] = {
+	{"health value", kNlaS32},  counter("dropped"),	   counter("timeout"),	  counter("error"),
+	counter("network timeout"), counter("ping_count"), {"next_ping", kNlaU64}};
 constexpr Level kPeerHealth = level(kPeerHealthKeys);
 enum : std::uint16_t {
 	kPeerNiNid = 1,
@@ -180,8 +178,11 @@ constexpr Key kPingKeys[] = {{"ping", kNlaNulString, kSequence | kMapping},
 			     {"Multi-Rail", kNlaFlag},
 			     {"peer_ni", kNlaNested, kMapping | kSequence, &kPingNis}};
 constexpr Level kPing = level(kPingKeys);
-constexpr Key kDiscoverKeys[] = {{"discover", kNlaNulString, kSequence | kMapping}, kPingKeys[1],
-				 kPingKeys[2], kPingKeys[3], kPingKeys[4]};
+constexpr Key kDiscoverKeys[] = {{"discover", kNlaNulString, kSequence | kMapping},
+				 kPingKeys[1],
+				 kPingKeys[2],
+				 kPingKeys[3],
+				 kPingKeys[4]};
 constexpr Level kDiscover = level(kDiscoverKeys);
 enum : std::uint16_t { kFailedWhat = 2, kFailedErrno, kFailedText };
 constexpr Key kPingFailKeys[] = {{"manage", kNlaNulString, kSequence | kMapping},
@@ -189,13 +190,12 @@ constexpr Key kPingFailKeys[] = {{"manage", kNlaNulString, kSequence | kMapping}
 				 {"errno", kNlaS16},
 				 {"descr", kNlaString}};
 constexpr Level kPingFail = level(kPingFailKeys);
-constexpr Key kDiscoverFailKeys[] = {kPingFailKeys[0], {"discover", kNlaString}, kPingFailKeys[2],
-				     kPingFailKeys[3]};
+constexpr Key kDiscoverFailKeys[] = {
+	kPingFailKeys[0], {"discover", kNlaString}, kPingFailKeys[2], kPingFailKeys[3]};
 constexpr Level kDiscoverFail = level(kDiscoverFailKeys);
 
-constexpr Key kCptKeys[] = {{"cpt-of-nid", kNlaNulString, kSequence | kMapping},
-			    {"nid", kNlaString},
-			    {"cpt", kNlaU32}};
+constexpr Key kCptKeys[] = {
+	{"cpt-of-nid", kNlaNulString, kSequence | kMapping}, {"nid", kNlaString}, {"cpt", kNlaU32}};
 constexpr Level kCpt = level(kCptKeys);
 constexpr Key kDistKeys[] = {{"peer", kNlaNulString, kSequence | kMapping},
 			     {"nid", kNlaString},
@@ -214,8 +214,8 @@ constexpr Key kRoutingKeys[] = {{"routing", kNlaNulString, kSequence | kMapping}
 				{"cpt[0]", kNlaNested, kMapping, &kPools},
 				{"enable", kNlaU32}};
 constexpr Level kRouting = level(kRoutingKeys);
-constexpr Key kBufferKeys[] = {{"buffers", kNlaNulString, kMapping}, counter("tiny"),
-			       counter("small"), counter("large")};
+constexpr Key kBufferKeys[] = {
+	{"buffers", kNlaNulString, kMapping}, counter("tiny"), counter("small"), counter("large")};
 constexpr Level kBuffers = level(kBufferKeys);
 constexpr Key kNumaKeys[] = {{"numa", kNlaNulString, kMapping}, counter("range")};
 constexpr Level kNuma = level(kNumaKeys);
@@ -507,9 +507,10 @@ struct lnet_nl_dump {
 
 	virtual void destroy() noexcept = 0;
 
-	/// Puts the next message into w: true; false at the end. What has been put into `flags` goes
-	/// with it.
-	[[nodiscard]] virtual cfs::Result<bool> make(AttrWriter &w, std::uint16_t &flags) noexcept = 0;
+	/// Puts the next message into w: true; false at the end. What has been put into `flags`
+	/// goes with it.
+	[[nodiscard]] virtual cfs::Result<bool> make(AttrWriter &w,
+						     std::uint16_t &flags) noexcept = 0;
 
 	cfs::Array<std::byte> buffer; // of the message that is next
 	std::size_t length = 0;
@@ -572,12 +573,13 @@ public:
 		detail_ = q.detail;
 		Net only = Net::any;
 		if (q.root)
-			TRY(for_each_object(*q.root, "net", [&](const Item &m) noexcept -> cfs::Result<> {
-				if (auto name = text_of(m, "net type"))
-					only = TRY(q.complaint.note(parse_net(*name),
-								    "cannot parse net"));
-				return {};
-			}));
+			TRY(for_each_object(
+				*q.root, "net", [&](const Item &m) noexcept -> cfs::Result<> {
+					if (auto name = text_of(m, "net type"))
+						only = TRY(q.complaint.note(parse_net(*name),
+									    "cannot parse net"));
+					return {};
+				}));
 		Collect<NiInfo> all(nis_);
 		struct Filter {
 			Net only;
@@ -629,14 +631,15 @@ public:
 		routing_ = q.control.routing();
 		Filter filter;
 		if (q.root)
-			TRY(for_each_object(*q.root, "peer", [&](const Item &m) noexcept -> cfs::Result<> {
-				auto text = text_of(m, "primary nid");
-				if (!text)
-					return {};
-				filter.only = TRY(parse_nid(*text));
-				filter.any = false;
-				return {};
-			}));
+			TRY(for_each_object(*q.root, "peer",
+					    [&](const Item &m) noexcept -> cfs::Result<> {
+						    auto text = text_of(m, "primary nid");
+						    if (!text)
+							    return {};
+						    filter.only = TRY(parse_nid(*text));
+						    filter.any = false;
+						    return {};
+					    }));
 		if (!filter.any)
 			TRY(find_primary(q.control, filter));
 		Collect<PeerNiInfo> all(peers_);
@@ -758,8 +761,8 @@ private:
 			if (auto t = text_of(m, "net"))
 				net = TRY(q.complaint.note(parse_net(*t), "cannot parse net"));
 			if (auto t = text_of(m, "gateway")) {
-				gateway = TRY(q.complaint.note(parse_nid(*t),
-							       "cannot parse gateway"));
+				gateway = TRY(
+					q.complaint.note(parse_nid(*t), "cannot parse gateway"));
 				by_gateway = true;
 			}
 			hops = TRY(number_of(m, "hop", -2, -1, 255));

@@ -6,6 +6,8 @@
 
 #include "lnet/netlink_server.hpp"
 
+#include <algorithm>
+
 #include "libcfs/node.hpp"
 
 namespace lnet::nl
@@ -155,9 +157,8 @@ cfs::Result<> add_net(Request &r, const Item &mapping) noexcept
 		return {}; // always there
 	if (!o.interfaces || !o.interfaces->first())
 		return add_one_ni(r, o, Item{});
-	return for_each_object(*o.interfaces, "", [&](const Item &ni) noexcept {
-		return add_one_ni(r, o, ni);
-	});
+	return for_each_object(*o.interfaces, "",
+			       [&](const Item &ni) noexcept { return add_one_ni(r, o, ni); });
 }
 
 /// The interface that a local NI of a request means.
@@ -290,6 +291,11 @@ cfs::Result<> do_peer(Request &r, const Item &m) noexcept
 	if (!r.has(kFlagCreate) && r.has(kFlagReplace))
 		return set_peer(r, m);
 	auto o = TRY(read_peer(r, m));
+	// Listings name the primary NID among the others, too.
+	if (r.has(kFlagCreate))
+		o.count = static_cast<std::size_t>(
+			std::remove(o.nids.begin(), o.nids.begin() + o.count, o.primary) -
+			o.nids.begin());
 	std::span<const Nid> nids{o.nids.data(), o.count};
 	if (r.has(kFlagCreate))
 		return r.control.add_peer_nids(o.primary, nids, o.multi_rail, r.has(kFlagExcl));
@@ -392,7 +398,8 @@ cfs::Result<> do_configure(Control &c, std::uint16_t flags, Complaint &complaint
 		return complaint.note(c.configure(!(flags & kFlagExcl)), "LNet configure error");
 	}
 	auto r = c.unconfigure();
-	return complaint.note(r, !r && r.error() == BUSY ? "LNet is in use" : "LNet unconfigure error");
+	return complaint.note(r, !r && r.error() == BUSY ? "LNet is in use"
+							 : "LNet unconfigure error");
 }
 
 cfs::Result<> carry_out(const lnet_nl_request &q, Complaint &complaint) noexcept

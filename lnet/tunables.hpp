@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Settings by the names that administrators know: those of module parameters (spec 01 section 15.1).
+// Settings by the names that administrators know: those of module parameters (spec 01
+// section 15.1).
 #pragma once
 
 #include "lnet/control.hpp"

@@ -123,10 +123,7 @@ static int done(struct netlink_callback *cb)
 /* The form of requests is checked by the core, strictly; the kernel's own check would want to know
  * each nesting. */
 #define NOT_HERE (GENL_DONT_VALIDATE_STRICT | GENL_DONT_VALIDATE_DUMP)
-#define COMMAND(number, ...)                                                                       \
-	{                                                                                          \
-		.cmd = number, .validate = NOT_HERE, __VA_ARGS__                                   \
-	}
+#define COMMAND(number, ...) {.cmd = number, .validate = NOT_HERE, __VA_ARGS__}
 #define DO .doit = doit
 #define SHOW .start = start, .dumpit = dumpit, .done = done
 #define ADMIN .flags = GENL_ADMIN_PERM
@@ -150,10 +147,9 @@ static const struct genl_ops ops[] = {
 static const struct nla_policy policy[ATTRIBUTES + 1];
 
 static const struct genl_multicast_group groups[] = {
-	{.name = "ip2net"},	 {.name = "net"},	{.name = "peer"},  {.name = "route"},
-	{.name = "ping"},	 {.name = "discover"},	{.name = "cpt-of-nid"},
-	{.name = "dbg-recov"},	 {.name = "fault"},	{.name = "routing"},
-	{.name = "buffers"},	 {.name = "numa"},
+	{.name = "ip2net"}, {.name = "net"},	  {.name = "peer"},	  {.name = "route"},
+	{.name = "ping"},   {.name = "discover"}, {.name = "cpt-of-nid"}, {.name = "dbg-recov"},
+	{.name = "fault"},  {.name = "routing"},  {.name = "buffers"},	  {.name = "numa"},
 };
 
 static struct genl_family family = {

@@ -72,6 +72,13 @@ NiTunables SockNi::tunables() const noexcept
 	return {t.credits, t.peer_credits, t.peer_buffer_credits, t.peer_timeout};
 }
 
+LndTunables SockNi::lnd_tunables() const noexcept
+{
+	const Tunables &t = lnd_.tunables;
+	return {static_cast<std::int32_t>(bulk_conns()), static_cast<std::int32_t>(t.sock_timeout),
+		t.tos};
+}
+
 cfs::Result<> SockNi::open() noexcept
 {
 	peers_ = TRY(cfs::Array<Bucket>::make(kSubsys, kBuckets));

@@ -163,6 +163,7 @@ public:
 	[[nodiscard]] Nid nid() const noexcept override { return nid_; }
 	[[nodiscard]] const char *if_name() const noexcept override { return netif_.name; }
 	[[nodiscard]] NiTunables tunables() const noexcept override;
+	[[nodiscard]] LndTunables lnd_tunables() const noexcept override;
 	cfs::Result<> open() noexcept override;
 	void send(TxMessage &msg) noexcept override;
 	void recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept override;

@@ -5,6 +5,7 @@
 #include "lnet/config.hpp"
 
 #include <string>
+#include <vector>
 
 #include "tests/unit/lnet_test.hpp"
 
@@ -71,6 +72,107 @@ TEST_F(Networks, HasALimit)
 	EXPECT_EQ(read(text + ")").substr(0, 16), "tcp(e0) tcp(e1) ");
 	EXPECT_EQ(read(text + ",one)"), number(cfs::err::NOSPC));
 	EXPECT_EQ(read(text + "),tcp1"), number(cfs::err::NOSPC));
+}
+
+} // namespace
+
+namespace
+{
+
+class Routes : public LnetTest
+{
+protected:
+	/// "net gateway hops priority;" of each, or the error's number.
+	static std::string read(std::string_view text)
+	{
+		auto spec = parse_routes(text);
+		if (!spec)
+			return std::to_string(static_cast<int>(spec.error()));
+		std::string out;
+		for (std::size_t i = 0; i < spec->count; i++) {
+			char one[128];
+			const RouteSpec &r = spec->list[i];
+			cfs::format_cstr(one, "{} {} {} {};", r.net, r.gateway,
+					 static_cast<std::int32_t>(r.hops), r.priority);
+			out += one;
+		}
+		return out;
+	}
+};
+
+TEST_F(Routes, OneOfEach)
+{
+	EXPECT_EQ(read(""), "");
+	EXPECT_EQ(read("tcp1 10.0.0.1@tcp"), "tcp1 10.0.0.1@tcp -1 0;");
+	EXPECT_EQ(read("tcp1 2 10.0.0.1@tcp:7"), "tcp1 10.0.0.1@tcp 2 7;");
+	EXPECT_EQ(read("tcp1 fd00::1@tcp"), "tcp1 fd00::1@tcp -1 0;");
+	EXPECT_EQ(read("; tcp1 10.0.0.1@tcp # a comment; with 2\n\n o2ib 1 10.0.0.2@tcp ;"),
+		  "tcp1 10.0.0.1@tcp -1 0;o2ib 10.0.0.2@tcp 1 0;");
+}
+
+TEST_F(Routes, BracketsStandForSeveral)
+{
+	EXPECT_EQ(read("tcp1 1 192.168.1.[1-5/2,9]@tcp:2"),
+		  "tcp1 192.168.1.1@tcp 1 2;tcp1 192.168.1.3@tcp 1 2;"
+		  "tcp1 192.168.1.5@tcp 1 2;tcp1 192.168.1.9@tcp 1 2;");
+	EXPECT_EQ(read("tcp[1-2] 10.[0-1].0.[1,2]@o2ib"),
+		  "tcp1 10.0.0.1@o2ib -1 0;tcp1 10.0.0.2@o2ib -1 0;"
+		  "tcp1 10.1.0.1@o2ib -1 0;tcp1 10.1.0.2@o2ib -1 0;"
+		  "tcp2 10.0.0.1@o2ib -1 0;tcp2 10.0.0.2@o2ib -1 0;"
+		  "tcp2 10.1.0.1@o2ib -1 0;tcp2 10.1.0.2@o2ib -1 0;");
+	EXPECT_EQ(read("tcp1 10.0.0.1@tcp 10.0.0.2@tcp"),
+		  "tcp1 10.0.0.1@tcp -1 0;tcp1 10.0.0.2@tcp -1 0;");
+}
+
+TEST_F(Routes, WrongOnesAreRefused)
+{
+	const std::string invalid = std::to_string(static_cast<int>(cfs::err::INVAL));
+	for (const char *bad :
+	     {"tcp1", "nonsense 10.0.0.1@tcp", "tcp1 nonsense", "tcp1 0 10.0.0.1@tcp",
+	      "tcp1 256 10.0.0.1@tcp", "tcp1 10.0.0.[1@tcp", "tcp1 10.0.0.]1[@tcp",
+	      "tcp1 10.0.0.[]@tcp", "tcp1 10.0.0.[4-2]@tcp", "tcp1 10.0.0.[1-2/0]@tcp",
+	      "tcp1 10.0.0.1@tcp:x", "tcp1 1.[1].[1].[1].[1].[1]@tcp", "tcp1 10.0.0.[1-x]@tcp"})
+		EXPECT_EQ(read(bad), invalid) << bad;
+	EXPECT_EQ(read("tcp1 10.0.[0-255].[0-255]@tcp"),
+		  std::to_string(static_cast<int>(cfs::err::NOSPC)));
+}
+
+class Ip2nets : public Networks
+{
+protected:
+	static std::string match(std::string_view text, std::vector<std::uint32_t> own)
+	{
+		auto spec = parse_ip2nets(text, own);
+		if (!spec)
+			return number(spec.error());
+		std::string out;
+		for (std::size_t i = 0; i < spec->count; i++) {
+			char one[64];
+			cfs::format_cstr(one, "{}({})", spec->list[i].net, spec->list[i].if_name());
+			out += (i ? " " : "") + std::string(one);
+		}
+		return out;
+	}
+};
+
+TEST_F(Ip2nets, TheFirstEntryOfEachNetworkCounts)
+{
+	const std::uint32_t here = 0xc0a80104; // 192.168.1.4
+	EXPECT_EQ(match("tcp(eth0) 192.168.1.[2-8/2]; o2ib 10.*.*.*", {here}), "tcp(eth0)");
+	EXPECT_EQ(match("tcp(eth0) 192.168.1.[3-8/2]; o2ib 10.*.*.*", {here, 0x0a000001}),
+		  "o2ib()");
+	EXPECT_EQ(match("tcp(eth0) 192.168.*.*; tcp(eth1) 192.168.1.4", {here}), "tcp(eth0)");
+	EXPECT_EQ(match("tcp(eth0, eth1) 1.2.3.4 192.168.1.4\ntcp2", {here}),
+		  "tcp(eth0) tcp(eth1) tcp2()");
+	EXPECT_EQ(match("tcp 1.2.3.4", {here}), "");
+	EXPECT_EQ(match("", {here}), "");
+}
+
+TEST_F(Ip2nets, WrongOnesAreRefusedOnEveryNode)
+{
+	for (const char *bad : {"tcp 300.1.1.1", "tcp 1.1.1", "tcp 1.1.1.1.1", "tcp 1.1.1.x",
+				"tcp 1.1.1.[5", "tcp 1.1.1.[]", "bogus 1.1.1.1", "tcp 1.1.1.[9-2]"})
+		EXPECT_EQ(match(bad, {}), number(cfs::err::INVAL)) << bad;
 }
 
 } // namespace

@@ -153,8 +153,8 @@ int which_nid(Shell &sh, const std::string &, const Words &words)
 	unsigned long best_distance = 0, best_order = 0;
 	for (std::size_t i = 1; i < words.size(); i++) {
 		Answer answer;
-		auto done = lnetctl::ask(sh, Command::peer_dist, 0, 0, "peer", nids_query({words[i]}),
-					 answer);
+		auto done = lnetctl::ask(sh, Command::peer_dist, 0, 0, "peer",
+					 nids_query({words[i]}), answer);
 		if (done.rc == lnetctl::kNoFamily)
 			return no_family(sh);
 		if (done.rc == -EINVAL) {
@@ -162,7 +162,8 @@ int which_nid(Shell &sh, const std::string &, const Words &words)
 			return 1;
 		}
 		if (!done || answer.entries().empty()) {
-			sh.err << "can't ask for " << words[i] << ": " << strerror(-done.rc) << '\n';
+			sh.err << "can't ask for " << words[i] << ": " << strerror(-done.rc)
+			       << '\n';
 			return 1;
 		}
 		const Node &e = answer.entries()[0];
@@ -260,8 +261,8 @@ int peer_list(Shell &sh, const std::string &net, const Words &)
 				continue;
 			std::ifstream tcp("/proc/net/tcp");
 			auto c = connections_to(tcp, nid.substr(0, nid.find('@')), wanted);
-			sh.out << "12345-" << nid << " [" << (c.count ? 1 : 0) << ']' << c.local << "->"
-			       << c.remote << ':' << c.port << " #" << c.count << '\n';
+			sh.out << "12345-" << nid << " [" << (c.count ? 1 : 0) << ']' << c.local
+			       << "->" << c.remote << ':' << c.port << " #" << c.count << '\n';
 			any = true;
 		}
 	}
@@ -294,8 +295,8 @@ PeerConnections connections_to(std::istream &in, const std::string &address, uns
 		unsigned from_port = 0, to_port = 0;
 		constexpr const char *kEstablished = "01";
 		if (!(words >> n >> local >> remote >> state) || state != kEstablished ||
-		    !parse_endpoint(local, from, from_port) || !parse_endpoint(remote, to, to_port) ||
-		    to != address || to_port != port)
+		    !parse_endpoint(local, from, from_port) ||
+		    !parse_endpoint(remote, to, to_port) || to != address || to_port != port)
 			continue;
 		found.local = from;
 		found.remote = to;
@@ -311,10 +312,11 @@ bool network_command(Shell &sh, const std::string &net, const Words &words, int 
 		const char *name;
 		int (*run)(Shell &, const std::string &, const Words &);
 	} kCommands[] = {
-		{"network", network},	  {"net", network},	     {"list_nids", list_nids},
-		{"ping", ping},		  {"which_nid", which_nid},  {"route_list", route_list},
-		{"show_route", route_list}, {"add_route", change_route}, {"del_route", change_route},
-		{"peer_list", peer_list},
+		{"network", network},	     {"net", network},
+		{"list_nids", list_nids},    {"ping", ping},
+		{"which_nid", which_nid},    {"route_list", route_list},
+		{"show_route", route_list},  {"add_route", change_route},
+		{"del_route", change_route}, {"peer_list", peer_list},
 	};
 	for (const auto &c : kCommands) {
 		if (words[0] != c.name)

@@ -70,7 +70,9 @@ bool Answer::read_table(cfs::Bytes list, std::vector<Key> &out, unsigned depth)
 			auto a = r.next();
 			if (!a)
 				return false;
-			auto number = [&] { return static_cast<std::uint16_t>(a->number().value_or(0)); };
+			auto number = [&] {
+				return static_cast<std::uint16_t>(a->number().value_or(0));
+			};
 			if (a->type == nl::kIndex)
 				index = number();
 			else if (a->type == nl::kValue)
@@ -79,7 +81,8 @@ bool Answer::read_table(cfs::Bytes list, std::vector<Key> &out, unsigned depth)
 				k.format = number();
 			else if (a->type == nl::kNlaType)
 				k.type = number();
-			else if (a->type == nl::kList && !read_table(a->payload, k.below, depth + 1))
+			else if (a->type == nl::kList &&
+				 !read_table(a->payload, k.below, depth + 1))
 				return false;
 		}
 		if (index == 0 || index > 256)

@@ -77,10 +77,9 @@ Outcome ask(Shell &sh, Command c, std::uint16_t flags, unsigned verbosity, const
 	if (filter.is_map())
 		attrs = encode(name, filter);
 	bool good = true;
-	auto done = sh.sys.dump(c, flags, static_cast<std::uint8_t>(verbosity), attrs,
-				[&](cfs::Bytes b, std::uint16_t f) {
-					good = good && answer.take(b, f & 0x0f00);
-				});
+	auto done = sh.sys.dump(
+		c, flags, static_cast<std::uint8_t>(verbosity), attrs,
+		[&](cfs::Bytes b, std::uint16_t f) { good = good && answer.take(b, f & 0x0f00); });
 	if (done && !good)
 		return {-EPROTO, "the kernel's answer cannot be understood"};
 	return done;
@@ -113,10 +112,10 @@ int lnet_command(Shell &sh, const Words &words)
 		return 0;
 	if (done.rc == kNoFamily)
 		return complain(sh, "configure", "lnet", done);
-	return complain(sh, up ? "configure" : "unconfigure", "lnet", done.rc,
-			(done.message.empty() ? std::string("LNet configure error")
-					      : done.message) +
-				": " + strerror(-done.rc));
+	return complain(
+		sh, up ? "configure" : "unconfigure", "lnet", done.rc,
+		(done.message.empty() ? std::string("LNet configure error") : done.message) + ": " +
+			strerror(-done.rc));
 }
 
 // ---- peers ----
@@ -243,13 +242,10 @@ int peer_command(Shell &sh, const Words &words)
 
 // ---- routes ----
 
-const std::vector<Options::Spec> kRouteOptions = {{"net", 'n', true},
-						  {"gateway", 'g', true},
-						  {"hop-count", 'c', true},
-						  {"hop", 'C', true},
-						  {"priority", 'p', true},
-						  {"health_sensitivity", 's', true},
-						  {"verbose", 'v', false}};
+const std::vector<Options::Spec> kRouteOptions = {
+	{"net", 'n', true},	{"gateway", 'g', true},	 {"hop-count", 'c', true},
+	{"hop", 'C', true},	{"priority", 'p', true}, {"health_sensitivity", 's', true},
+	{"verbose", 'v', false}};
 
 /// The route that the options describe; false when a number is none.
 bool route_node(const Options &o, Node &route)
@@ -280,8 +276,8 @@ int route_change(Shell &sh, const Words &words, bool add)
 	if (!o.has("net") || !o.has("gateway")) {
 		sh.out << "missing mandatory parameters:'"
 		       << (!o.has("net") && !o.has("gateway") ? "net , gateway"
-			   : o.has("net")			? "gateway"
-								: "net")
+			   : o.has("net")		      ? "gateway"
+							      : "net")
 		       << "'\n";
 		return kUsage;
 	}
@@ -353,9 +349,8 @@ int print_answers(Shell &sh, Answer &answer)
 			rc = -1;
 			for (Node &item : failed->items())
 				if (auto e = item.get("errno"); !e.empty())
-					item.set("descr",
-						 Node(item.get("descr") + ": " +
-						      strerror(-std::stoi(e))));
+					item.set("descr", Node(item.get("descr") + ": " +
+							       strerror(-std::stoi(e))));
 		}
 		print(sh.out, d, kPingLayout);
 	}
@@ -367,7 +362,8 @@ int ping_command(Shell &sh, const Words &words)
 	bool discover = words[0] == "discover";
 	Options o;
 	long long timeout = 0;
-	if (!o.read(words, 1, {{"source", 's', true}, {"timeout", 't', true}, {"force", 'f', false}}) ||
+	if (!o.read(words, 1,
+		    {{"source", 's', true}, {"timeout", 't', true}, {"force", 'f', false}}) ||
 	    !o.number("timeout", timeout) || o.operands().empty())
 		return usage(sh, words[0]);
 	Node query = Node::map();
@@ -424,7 +420,8 @@ int help(Shell &sh, const Words &words)
 	} else {
 		sh.out << "usage: lnetctl COMMAND [OPTIONS]... [ARGS]\n"
 			  "Commands come from standard input when none is given.\n"
-			  "'lnetctl help COMMAND' tells more; 'lnetctl --list-commands' lists them.\n";
+			  "'lnetctl help COMMAND' tells more; 'lnetctl --list-commands' lists "
+			  "them.\n";
 	}
 	return 0;
 }
@@ -501,8 +498,8 @@ int run(Shell &sh, const Words &words)
 int run_lines(Shell &sh, bool prompt)
 {
 	bool go_on = false;
-	for (std::string line; (prompt ? void(sh.out << "> " << std::flush) : void()),
-			       std::getline(sh.in, line);) {
+	for (std::string line;
+	     (prompt ? void(sh.out << "> " << std::flush) : void()), std::getline(sh.in, line);) {
 		std::istringstream in(line);
 		Words words;
 		for (std::string w; in >> w;)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// lnetctl's commands (spec 08 section 4). Each is a function of its words that prints to streams and
-// returns what becomes the exit status; main.cpp gives them the terminal and the kernel, tests
+// lnetctl's commands (spec 08 section 4). Each is a function of its words that prints to streams
+// and returns what becomes the exit status; main.cpp gives them the terminal and the kernel, tests
 // something else.
 #pragma once
 

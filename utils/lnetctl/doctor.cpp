@@ -107,7 +107,8 @@ private:
 	[[nodiscard]] std::optional<long> conf(const std::string &if_name, const char *key) const
 	{
 		auto dir = in_.root + "/proc/sys/net/ipv4/conf/";
-		auto own = read_number(dir + if_name + "/" + key), all = read_number(dir + "all/" + key);
+		auto own = read_number(dir + if_name + "/" + key),
+		     all = read_number(dir + "all/" + key);
 		if (!own)
 			return std::nullopt;
 		return std::max(*own, all.value_or(0));
@@ -122,8 +123,8 @@ private:
 			std::istringstream words(line);
 			IpRoute r;
 			std::string destination, gateway, flags, refs, use, mask;
-			if (!(words >> r.if_name >> destination >> gateway >> flags >> refs >> use >>
-			      r.metric >> mask))
+			if (!(words >> r.if_name >> destination >> gateway >> flags >> refs >>
+			      use >> r.metric >> mask))
 				continue;
 			auto number = [](const std::string &s) {
 				return ntohl(static_cast<std::uint32_t>(
@@ -157,12 +158,14 @@ private:
 		for (const DoctorNi &ni : in_.nis) {
 			auto state = read_line(sys(ni.if_name, "operstate"));
 			if (!state)
-				say(Level::error, ni.nid + ": the interface " + ni.if_name + " is gone",
+				say(Level::error,
+				    ni.nid + ": the interface " + ni.if_name + " is gone",
 				    "bring the interface back, or: lnetctl net del --net " +
 					    net_of(ni.nid) + " --if " + ni.if_name);
 			else if (*state == "down")
 				say(Level::error, ni.nid + ": " + ni.if_name + " has no link",
-				    "check the cable and switch, or: ip link set " + ni.if_name + " up");
+				    "check the cable and switch, or: ip link set " + ni.if_name +
+					    " up");
 			else if (!ni.up)
 				say(Level::warning, ni.nid + " is announced to peers as down",
 				    "look at its health: lnetctl net show --net " + net_of(ni.nid) +
@@ -170,7 +173,8 @@ private:
 			else
 				say(Level::ok, ni.nid + " on " + ni.if_name + " is up");
 			if (ni.peer_credits > ni.credits && ni.credits > 0)
-				say(Level::warning, ni.nid + ": one peer may take all of the credits",
+				say(Level::warning,
+				    ni.nid + ": one peer may take all of the credits",
 				    "set credits above peer_credits");
 		}
 	}
@@ -199,7 +203,8 @@ private:
 				    a.if_name + " is fast (" + std::to_string(*speed) +
 					    " Mbit/s) and has an MTU of " + std::to_string(*mtu),
 				    "jumbo frames help if every switch and host has them: ip link "
-				    "set " + a.if_name + " mtu 9000");
+				    "set " + a.if_name +
+					    " mtu 9000");
 		}
 	}
 
@@ -210,10 +215,12 @@ private:
 			if (!is_tcp(ni.nid) || !shares_subnet(ni))
 				continue;
 			auto sysctl = [&](const char *key, const char *value) {
-				return "sysctl -w net.ipv4.conf." + ni.if_name + "." + key + "=" + value;
+				return "sysctl -w net.ipv4.conf." + ni.if_name + "." + key + "=" +
+				       value;
 			};
 			auto why = [&](const char *text) {
-				return ni.if_name + " shares a subnet with another interface of LNet, and " +
+				return ni.if_name +
+				       " shares a subnet with another interface of LNet, and " +
 				       text;
 			};
 			if (conf(ni.if_name, "rp_filter").value_or(0) == 1)
@@ -232,7 +239,8 @@ private:
 	{
 		auto mask = mask_of(ni);
 		auto address = ipv4_of(ni.nid);
-		return address && std::any_of(in_.nis.begin(), in_.nis.end(), [&](const DoctorNi &o) {
+		return address &&
+		       std::any_of(in_.nis.begin(), in_.nis.end(), [&](const DoctorNi &o) {
 			       return o.if_name != ni.if_name && ipv4_of(o.nid) &&
 				      (ipv4_of(o.nid) & mask) == (address & mask);
 		       });
@@ -272,10 +280,10 @@ private:
 			else if (!fits)
 				say(Level::error,
 				    "packets to " + p.nid + " leave by " + r->if_name +
-					    ", but LNet's network " + net_of(p.nid) + " is on " + ours +
-					    ": the path back differs",
-				    "correct the route: ip route add " + address_of(p.nid) + " dev " +
-					    ours.substr(0, ours.find(',')));
+					    ", but LNet's network " + net_of(p.nid) + " is on " +
+					    ours + ": the path back differs",
+				    "correct the route: ip route add " + address_of(p.nid) +
+					    " dev " + ours.substr(0, ours.find(',')));
 		}
 	}
 
@@ -283,7 +291,8 @@ private:
 	{
 		if (in_.accept == "none") {
 			say(Level::warning,
-			    "LNet accepts no connections (accept=none): servers cannot connect back",
+			    "LNet accepts no connections (accept=none): servers cannot connect "
+			    "back",
 			    "set accept=secure for the module lnet");
 			return;
 		}
@@ -298,7 +307,8 @@ private:
 				std::istringstream words(line);
 				std::string n, local, remote, state;
 				if (words >> n >> local >> remote >> state)
-					listens = listens || (state == "0A" && local.ends_with(wanted));
+					listens = listens ||
+						  (state == "0A" && local.ends_with(wanted));
 			}
 		}
 		auto port = std::to_string(in_.port);
@@ -319,20 +329,22 @@ private:
 				rc = in_.connect(address_of(p.nid), in_.port);
 			auto port = std::to_string(in_.port);
 			if (rc == ECONNREFUSED)
-				say(Level::error, p.nid + " refuses connections to TCP port " + port,
+				say(Level::error,
+				    p.nid + " refuses connections to TCP port " + port,
 				    "start LNet there (lnetctl lnet configure), or look at its "
 				    "accept_port");
 			else if (rc)
 				say(Level::error,
-				    "TCP port " + port + " of " + p.nid + " cannot be reached: " +
-					    strerror(rc),
+				    "TCP port " + port + " of " + p.nid +
+					    " cannot be reached: " + strerror(rc),
 				    "let firewalls pass TCP port " + port + " both ways");
 			else if (p.asked && !p.answered)
 				say(Level::error, p.nid + " does not answer pings: " + p.error,
 				    "check that it has this NID: lnetctl net show there");
 			else if (p.asked && !p.multi_rail)
 				say(Level::note,
-				    p.nid + " knows nothing of multi-rail: it is older than 2.10, or "
+				    p.nid + " knows nothing of multi-rail: it is older than 2.10, "
+					    "or "
 					    "was told so",
 				    "name all its NIDs by hand if it has several: lnetctl peer add "
 				    "--non_mr");

@@ -23,9 +23,9 @@ struct DoctorNi {
 struct DoctorPeer {
 	std::string nid;
 	bool multi_rail = false;
-	bool asked = false;	///< it is to be pinged
-	bool answered = false;	///< it was
-	std::string error;	///< why it did not
+	bool asked = false;    ///< it is to be pinged
+	bool answered = false; ///< it was
+	std::string error;     ///< why it did not
 };
 
 struct Finding {

@@ -119,7 +119,8 @@ bool read_file(Shell &sh, const Options &o, std::string &text)
 	}
 	std::ifstream in(o.operands()[0]);
 	if (!in) {
-		sh.err << "yaml:\n    - builder:\n          errno: -1\n          descr: cannot open '"
+		sh.err << "yaml:\n    - builder:\n          errno: -1\n          descr: cannot "
+			  "open '"
 		       << o.operands()[0] << "': " << strerror(errno) << '\n';
 		return false;
 	}
@@ -199,7 +200,8 @@ int import_command(Shell &sh, const Words &words)
 	Mode mode = o.has("del") ? Mode::del : o.has("show") ? Mode::show : Mode::add;
 	int rc = 0;
 	for (const auto &[key, block] : file.entries()) {
-		int r = mode == Mode::show ? show_block(sh, key) : import_block(sh, key, block, mode);
+		int r = mode == Mode::show ? show_block(sh, key)
+					   : import_block(sh, key, block, mode);
 		if (r && !rc)
 			rc = r;
 	}

@@ -56,7 +56,8 @@ public:
 	Outcome dump(nl::Command c, std::uint16_t flags, std::uint8_t version, cfs::Bytes attrs,
 		     const Take &take) override
 	{
-		return talk(c, static_cast<std::uint16_t>(flags | NLM_F_DUMP), version, attrs, &take);
+		return talk(c, static_cast<std::uint16_t>(flags | NLM_F_DUMP), version, attrs,
+			    &take);
 	}
 	Outcome ioctl(unsigned number, unsigned size, std::span<std::byte> argument) override
 	{
@@ -141,9 +142,8 @@ private:
 		if (!m || !genlmsg_put(m.get(), NL_AUTO_PORT, NL_AUTO_SEQ, family_, 0, flags,
 				       static_cast<std::uint8_t>(c), version))
 			return {-ENOMEM, ""};
-		if (!attrs.empty() &&
-		    nlmsg_append(m.get(), const_cast<std::byte *>(attrs.data()), attrs.size(),
-				 NLMSG_ALIGNTO) < 0)
+		if (!attrs.empty() && nlmsg_append(m.get(), const_cast<std::byte *>(attrs.data()),
+						   attrs.size(), NLMSG_ALIGNTO) < 0)
 			return {-ENOMEM, ""};
 		int rc = nl_send_auto(socket_.get(), m.get());
 		if (rc < 0)
@@ -180,7 +180,8 @@ private:
 		auto *data = reinterpret_cast<const std::byte *>(h) + NLMSG_HDRLEN;
 		std::size_t length = h->nlmsg_len - NLMSG_HDRLEN;
 		if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
-			std::size_t skip = h->nlmsg_type == NLMSG_ERROR ? sizeof(nlmsgerr) : sizeof(int);
+			std::size_t skip =
+				h->nlmsg_type == NLMSG_ERROR ? sizeof(nlmsgerr) : sizeof(int);
 			if (length >= sizeof(int))
 				std::memcpy(&o.rc, data, sizeof(int));
 			if ((h->nlmsg_flags & NLM_F_ACK_TLVS) && length > skip)

@@ -117,7 +117,8 @@ int net_add(Shell &sh, const Words &words)
 	if (!nid.empty()) {
 		names = interface_of(sh, nid);
 		if (names.empty())
-			return complain(sh, "add", "net", -ENODEV, "no interface has the NID's address");
+			return complain(sh, "add", "net", -ENODEV,
+					"no interface has the NID's address");
 		if (net.empty() && nid.find('@') != nid.npos)
 			net = nid.substr(nid.find('@') + 1);
 	}
@@ -214,8 +215,8 @@ int net_set(Shell &sh, const Words &words)
 	if (o.has("health"))
 		change.set("health stats", Node::map()).set("health value", Node::number(v));
 	Node lnd;
-	for (auto [option, key] : {std::pair{"conns-per-peer", "conns_per_peer"},
-				   std::pair{"lnd-timeout", "timeout"}}) {
+	for (auto [option, key] :
+	     {std::pair{"conns-per-peer", "conns_per_peer"}, std::pair{"lnd-timeout", "timeout"}}) {
 		if (!o.number(option, v))
 			return bad_number(sh, "set");
 		if (o.has(option))

@@ -18,7 +18,9 @@ bool Options::read(const std::vector<std::string> &words, std::size_t first,
 	for (std::size_t i = 0; i < specs.size(); i++) {
 		const Spec &s = specs[i];
 		bool verbose = !strcmp(s.name, "verbose");
-		int takes = verbose ? optional_argument : s.argument ? required_argument : no_argument;
+		int takes = verbose	 ? optional_argument
+			    : s.argument ? required_argument
+					 : no_argument;
 		longs.push_back({s.name, takes, nullptr, 256 + static_cast<int>(i)});
 		if (s.letter) {
 			shorts += s.letter;
@@ -26,7 +28,8 @@ bool Options::read(const std::vector<std::string> &words, std::size_t first,
 		}
 	}
 	longs.push_back({nullptr, 0, nullptr, 0});
-	std::vector<std::string> copy(words.begin() + static_cast<std::ptrdiff_t>(first), words.end());
+	std::vector<std::string> copy(words.begin() + static_cast<std::ptrdiff_t>(first),
+				      words.end());
 	std::vector<char *> argv{const_cast<char *>("lnetctl")};
 	for (auto &w : copy)
 		argv.push_back(w.data());
@@ -34,10 +37,12 @@ bool Options::read(const std::vector<std::string> &words, std::size_t first,
 	auto argc = static_cast<int>(argv.size()) - 1;
 	optind = 0; // a new scan
 	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv.data(), shorts.c_str(), longs.data(), nullptr)) != -1;) {
+	for (int c;
+	     (c = getopt_long(argc, argv.data(), shorts.c_str(), longs.data(), nullptr)) != -1;) {
 		const Spec *found = nullptr;
 		for (std::size_t i = 0; i < specs.size(); i++)
-			if (c == 256 + static_cast<int>(i) || (specs[i].letter && c == specs[i].letter))
+			if (c == 256 + static_cast<int>(i) ||
+			    (specs[i].letter && c == specs[i].letter))
 				found = &specs[i];
 		if (!found)
 			return false;

@@ -111,8 +111,7 @@ int set_command(Shell &sh, const Words &words)
 		return usage(sh, "set " + name);
 	long long value = 0;
 	if (!to_number(words[2], value))
-		return complain_plain(sh, "parsing", name, -1,
-				      "invalid value '" + words[2] + "'");
+		return complain_plain(sh, "parsing", name, -1, "invalid value '" + words[2] + "'");
 	if (router)
 		return set_router(sh, name, value);
 	int rc = write_setting(sh, *s, value);

@@ -10,8 +10,8 @@
 namespace lnetctl
 {
 
-/// Prints how commands that begin with `prefix` are used, on standard output, and returns what wrong
-/// usage exits with.
+/// Prints how commands that begin with `prefix` are used, on standard output, and returns what
+/// wrong usage exits with.
 int usage(Shell &sh, const std::string &prefix);
 /// For a command whose second word is no verb of it.
 int no_such_verb(Shell &sh, const std::string &command, const std::string &verb);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// YAML as lnetctl needs it: a tree that keeps its keys' order, read with yaml-cpp and printed in the
-// three layouts that scripts know (spec 08 section 4). They differ in indentation only.
+// YAML as lnetctl needs it: a tree that keeps its keys' order, read with yaml-cpp and printed in
+// the three layouts that scripts know (spec 08 section 4). They differ in indentation only.
 #pragma once
 
 #include <cstdint>
@@ -70,8 +70,8 @@ struct Layout {
 	unsigned dash;	///< the dash of a list's item, below its key
 	unsigned width; ///< from the dash to the item
 };
-inline constexpr Layout kShowLayout{6, 0, 6};	///< net, peer, route
-inline constexpr Layout kPingLayout{2, 0, 2};	///< ping, discover, cpt-of-nid
+inline constexpr Layout kShowLayout{6, 0, 6};  ///< net, peer, route
+inline constexpr Layout kPingLayout{2, 0, 2};  ///< ping, discover, cpt-of-nid
 inline constexpr Layout kPlainLayout{4, 4, 2}; ///< global, stats, routing
 
 void print(std::ostream &out, const Node &map, const Layout &layout);

@@ -48,13 +48,13 @@ inline constexpr std::uint16_t kFlagFiltered = 0x20, ///< a dump of what recreat
 
 /// Attributes of requests and key tables.
 enum Scalar : std::uint16_t {
-	kList = 1,    ///< nested: a mapping or a sequence
-	kListSize,    ///< u16
-	kIndex,	      ///< u16: the attribute that a key table speaks of
-	kNlaType,     ///< u16: the type of its value (NlaType)
-	kValue,	      ///< text: a key, or a value
-	kIntValue,    ///< s64; booleans as 0 and 1
-	kKeyFormat,   ///< u16, KeyFormat
+	kList = 1,  ///< nested: a mapping or a sequence
+	kListSize,  ///< u16
+	kIndex,	    ///< u16: the attribute that a key table speaks of
+	kNlaType,   ///< u16: the type of its value (NlaType)
+	kValue,	    ///< text: a key, or a value
+	kIntValue,  ///< s64; booleans as 0 and 1
+	kKeyFormat, ///< u16, KeyFormat
 	kScalarMax = kKeyFormat,
 };
 
@@ -153,10 +153,7 @@ public:
 	[[nodiscard]] bool ok() const noexcept { return ok_; }
 	[[nodiscard]] cfs::Bytes done() const noexcept { return buffer_.first(used_); }
 
-	void put(std::uint16_t type, cfs::Bytes payload) noexcept
-	{
-		put_padded(type, payload, 0);
-	}
+	void put(std::uint16_t type, cfs::Bytes payload) noexcept { put_padded(type, payload, 0); }
 	/// Text, with the NUL that the kernel wants.
 	void put_text(std::uint16_t type, std::string_view s) noexcept
 	{

@@ -23,8 +23,8 @@ void lnet_driver_put(unsigned int type) CFS_NOEXCEPT;
 
 /* ---- module parameters (spec 01 section 15.1) ---- */
 
-/* Those that are numbers and may change at any time: X(name, what it is). Ranges and defaults are in
- * lnet/tunables.cpp. */
+/* Those that are numbers and may change at any time: X(name, what it is). Ranges and defaults are
+ * in lnet/tunables.cpp. */
 #define LNET_TUNABLES(X)                                                                           \
 	X(lnet_peer_discovery_disabled, "1: peers are not asked for their NIDs")                   \
 	X(lnet_transaction_timeout, "seconds that a message and its response may take")            \
@@ -80,8 +80,8 @@ int lnet_tunable_set(struct lnet_core *c, unsigned int which, int64_t value) CFS
 /* Its value on c's node; its default when c is NULL. */
 int64_t lnet_tunable_get(struct lnet_core *c, unsigned int which) CFS_NOEXCEPT;
 
-/* The IPv4 addresses of a node, in host order: the number written, at most max, or a negative errno.
- * The back end's. Sleeps. */
+/* The IPv4 addresses of a node, in host order: the number written, at most max, or a negative
+ * errno. The back end's. Sleeps. */
 int lnet_addresses_get(struct cfs_node *node, uint32_t *out, unsigned int max) CFS_NOEXCEPT;
 
 /* ---- users ---- */

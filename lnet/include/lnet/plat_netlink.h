@@ -2,7 +2,8 @@
 /*
  * Between the core and what carries administrators' requests to it: generic netlink and /dev/lnet
  * in the kernel, plain calls in tests. The carrier checks who asks; everything in a request is
- * checked here. All calls sleep, some for as long as a ping takes; a killed caller's call ends soon.
+ * checked here. All calls sleep, some for as long as a ping takes; a killed caller's call ends
+ * soon.
  */
 #ifndef LNET_PLAT_NETLINK_H
 #define LNET_PLAT_NETLINK_H

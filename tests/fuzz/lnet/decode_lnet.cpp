@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "lnet/config.hpp"
+#include "lnet/netlink_tree.hpp"
 #include "lnet/ping.hpp"
 #include "lnet/socklnd/hello.hpp"
 
@@ -109,6 +111,45 @@ void ping(cfs::Bytes b)
 	must(!back || back->sequence == info->sequence);
 }
 
+/// Walks whatever a request is read to, as netlink_server.cpp does.
+void netlink(cfs::Bytes b)
+{
+	auto tree = lnet::nl::Tree::read(b);
+	if (!tree)
+		return;
+	std::size_t objects = 0, bytes = 0;
+	auto seen = lnet::nl::for_each_object(
+		tree->root(), "net", [&](const lnet::nl::Item &m) noexcept -> cfs::Result<> {
+			objects++;
+			for (const auto *i = m.first(); i; i = i->next()) {
+				bytes += i->text().size();
+				if (const auto *v = m.find(i->text()))
+					(void)v->number();
+			}
+			return {};
+		});
+	must(bytes <= b.size() && (!seen || objects <= b.size() / lnet::nl::kHeaderBytes + 1));
+}
+
+std::string_view text(cfs::Bytes b)
+{
+	return {reinterpret_cast<const char *>(b.data()), b.size()};
+}
+
+void ip2nets(cfs::Bytes b)
+{
+	const std::uint32_t own[] = {0x0a000001, 0xc0a80102};
+	if (auto spec = lnet::parse_ip2nets(text(b), own))
+		must(spec->count <= lnet::NetworksSpec::kMax);
+	(void)lnet::in_ip_range(text(b), own[0]);
+}
+
+void routes(cfs::Bytes b)
+{
+	if (auto spec = lnet::parse_routes(text(b)))
+		must(spec->count <= lnet::RoutesSpec::kMax);
+}
+
 } // namespace
 
 void decode_lnet(std::span<const std::byte> input)
@@ -139,6 +180,15 @@ void decode_lnet(std::span<const std::byte> input)
 		break;
 	case LnetDecoder::ping:
 		ping(rest);
+		break;
+	case LnetDecoder::netlink:
+		netlink(rest);
+		break;
+	case LnetDecoder::routes:
+		routes(rest);
+		break;
+	case LnetDecoder::ip2nets:
+		ip2nets(rest);
 		break;
 	default:
 		break;

@@ -17,6 +17,9 @@ enum class LnetDecoder : unsigned char {
 	header4,
 	header16,
 	ping,
+	netlink,
+	routes,
+	ip2nets,
 	count
 };
 

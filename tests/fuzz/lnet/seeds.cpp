@@ -7,6 +7,7 @@
 
 #include "capture.hpp"
 #include "decode_lnet.hpp"
+#include "lnet/netlink.hpp"
 #include "lnet/ping.hpp"
 #include "lnet/socklnd/hello.hpp"
 
@@ -72,6 +73,34 @@ void add_large(std::set<Input> &out)
 			out.insert(input(LnetDecoder::ping, {p->data(), p->size()}));
 }
 
+/// A request to add an interface, and the languages of module parameters.
+void add_control(std::set<Input> &out)
+{
+	using namespace lnet::nl;
+	std::byte buf[256];
+	AttrWriter w(buf);
+	auto top = w.begin(kList);
+	w.put_text(kValue, "net");
+	auto list = w.begin(kList);
+	auto net = w.begin(kList);
+	w.put_text(kValue, "net type");
+	w.put_text(kValue, "tcp");
+	w.put_text(kValue, "tunables");
+	auto tunables = w.begin(kList);
+	w.put_text(kValue, "credits");
+	w.put_s64(kIntValue, 64);
+	w.end(tunables);
+	w.end(net);
+	w.end(list);
+	w.end(top);
+	out.insert(input(LnetDecoder::netlink, w.done()));
+	out.insert(
+		input(LnetDecoder::routes,
+		      cfs::as_bytes("tcp1 1 192.168.1.[1-4]@tcp:2; o2ib[0-1] 10.0.0.1@tcp # a")));
+	out.insert(input(LnetDecoder::ip2nets,
+			 cfs::as_bytes("tcp(eth0) 192.168.1.[2-8/2]; o2ib 10.*.*.*\ntcp2")));
+}
+
 } // namespace
 
 std::vector<Input> lnet_seeds()
@@ -85,6 +114,7 @@ std::vector<Input> lnet_seeds()
 				add_piece(all, p);
 	}
 	add_large(all);
+	add_control(all);
 	return {all.begin(), all.end()};
 }
 
