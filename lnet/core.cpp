@@ -21,6 +21,9 @@ constexpr auto kIdleWarning = cfs::Duration::seconds(10);
 
 } // namespace
 
+Msg::Msg(Core &core) noexcept : core_(core) {}
+Msg::~Msg() = default;
+
 void Msg::destroy() noexcept
 {
 	core_.free_msg(*this);

@@ -35,7 +35,9 @@ public:
 		tx_forward  ///< being sent on
 	};
 
-	explicit Msg(Core &core) noexcept : core_(core) {}
+	// Where Ni is whole.
+	explicit Msg(Core &core) noexcept;
+	~Msg();
 	/// Back to the slab cache.
 	void destroy() noexcept;
 	[[nodiscard]] Core &core() const noexcept { return core_; }
