@@ -42,8 +42,8 @@ cfs::Result<LocalLock> LockSet::take(const ResName &name, ldlm::Mode mode, u64 b
 	ldlm::LocalSpec spec;
 	spec.name = name;
 	spec.mode = mode;
-	spec.policy = ldlm::Policy::of_bits(replay_ ? bits | try_bits : bits,
-					    replay_ ? 0 : try_bits);
+	spec.policy =
+		ldlm::Policy::of_bits(replay_ ? bits | try_bits : bits, replay_ ? 0 : try_bits);
 	spec.unconditional = replay_;
 	return ns_.lock(spec);
 }

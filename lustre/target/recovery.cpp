@@ -165,17 +165,24 @@ void Recovery::extend(cfs::Duration d) noexcept
 	soft_ = std::max(soft_, cfs::after(d));
 }
 
+void Recovery::begin_time() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	if (timed_ || stage_ == Stage::idle || stage_ == Stage::complete)
+		return;
+	timed_ = true;
+	soft_ = cfs::after(spec_.soft);
+	hard_ = cfs::after(spec_.hard);
+	waitq_.wake_all();
+}
+
 void Recovery::connected(rpc::Export &e, Transno first_replay, u32 client_estimate) noexcept
 {
+	begin_time();
 	Client *c = Client::of(e);
 	cfs::SpinGuard g(lock_);
 	if (!c || !c->recovery.expected || stage_ == Stage::idle || stage_ == Stage::complete)
 		return;
-	if (!timed_) {
-		timed_ = true;
-		soft_ = cfs::after(spec_.soft);
-		hard_ = cfs::after(spec_.hard);
-	}
 	// Twice the time its request takes, and what it takes to find the way back.
 	extend(cfs::Duration::seconds(std::min<u32>(client_estimate, 600) * 5 / 4 + 5 + 2 * 5 +
 				      2 * (50 + 5)));

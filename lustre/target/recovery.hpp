@@ -89,6 +89,9 @@ public:
 	/// requests have been replayed.
 	void versions_failed(rpc::Export &e) noexcept;
 
+	/// Somebody wants to connect, member or not: the time runs from the first one on, or new
+	/// clients would wait for ever for those that are gone.
+	void begin_time() noexcept;
 	/// A member has connected. first_replay: the first number it will replay, 0: not told.
 	void connected(rpc::Export &e, Transno first_replay, u32 client_estimate) noexcept;
 	/// The connection has ended: it is waited for no more.

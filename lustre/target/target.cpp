@@ -208,6 +208,8 @@ cfs::Result<> Target::may_connect(const rpc::ConnectRequest &) noexcept
 		return cfs::fail(cfs::err::AGAIN);
 	if (!device_->healthy())
 		return cfs::fail(cfs::err::NODEV);
+	if (recovery_.active())
+		recovery_.begin_time();
 	return {};
 }
 

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The MDT served over RPC in the simulator: what a client that speaks the protocol is told, and
+// what is left after a restart.
+#include <algorithm>
+#include <functional>
+
+#include "mdt/mdt.hpp"
+#include "tests/sim/mds_client.hpp"
+#include "wire/xattr.hpp"
+
+namespace
+{
+
+using namespace cfs::sim;
+using cluster::check;
+using cluster::must;
+using mds_client::Answer;
+using mds_client::Client;
+using wire::Fid;
+using wire::kRootFid;
+using wire::u32;
+using wire::u64;
+
+constexpr const char *kName = "tfs-MDT0000";
+constexpr u64 kRead = wire::MDS_FMODE_READ;
+constexpr u64 kWrite = wire::MDS_FMODE_WRITE;
+constexpr u64 kCreate = wire::MDS_OPEN_CREAT;
+/// Attributes that every reply about an object has.
+constexpr u64 kAttrs = 0x1100000000002f8f;
+constexpr u64 kWhole = 0x1100000000012fbf;
+
+mdt::MdtConfig config()
+{
+	mdt::MdtConfig c;
+	c.name = kName;
+	c.without_osts = true;
+	c.recovery_soft = cfs::Duration::seconds(20);
+	c.recovery_hard = cfs::Duration::seconds(60);
+	return c;
+}
+
+void serve(Node &n, cluster::DiskPtr disk)
+{
+	cluster::start(n, [disk](cluster::Stack &s) {
+		auto mds = must(mdt::Mds::start(*s.rpc, nullptr), "no services");
+		auto t = must(
+			mdt::Mdt::start(*s.rpc, *s.ldlm, cluster::mount(*disk, kName), config()),
+			"no target");
+		wait_stop();
+		t->stop(target::StopKind::failover);
+		t.reset();
+		mds->stop();
+	});
+}
+
+/// An MDT, and a client on another node that runs `script`.
+void with_client(const std::function<void(Client &)> &script, unsigned seeds = 2)
+{
+	run_seeds(seeds, [script](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		serve(*nodes[0], disk);
+		cluster::start(*nodes[1], [script, nid, nodes](cluster::Stack &s) {
+			{
+				Client c(s, nid, "client-a");
+				script(c);
+			}
+			nodes[0]->stop();
+		});
+	});
+}
+
+void expect(bool ok, std::string_view what,
+	    std::source_location where = std::source_location::current())
+{
+	check(ok, what, where);
+}
+void expect_status(const Answer &a, int status,
+		   std::source_location where = std::source_location::current())
+{
+	check(a.status == status, "status " + std::to_string(a.status), where);
+}
+
+std::string_view text_of(const Answer &a)
+{
+	return {reinterpret_cast<const char *>(a.md.data()), a.md.size()};
+}
+
+std::vector<std::string> names_in(Client &c, const Fid &dir, std::size_t pages = 256)
+{
+	std::vector<std::string> names;
+	for (const auto &e : c.readdir(dir, pages))
+		names.push_back(e.name);
+	std::sort(names.begin(), names.end());
+	return names;
+}
+
+TEST(SimMdt, FreshFileSystemHasARootAndSpace)
+{
+	with_client([](Client &c) {
+		auto root = c.root();
+		expect(root.body.fid1 == kRootFid && root.body.valid == wire::OBD_MD_FLID, "root");
+		auto a = c.getattr(kRootFid, wire::OBD_MD_FLGETATTR | wire::OBD_MD_FLMODEASIZE);
+		expect_status(a, 0);
+		expect(a.body.mode == (osd::kTypeDir | 0755u) && a.body.nlink == 2, "root's mode");
+		expect(a.body.valid == (kWhole | wire::OBD_MD_FLMODEASIZE), "root's attributes");
+		expect(c.statfs().bsize > 0 && c.statfs().files > 0, "statfs");
+		expect(names_in(c, kRootFid) == std::vector<std::string>{".", ".."}, "not empty");
+	});
+}
+
+TEST(SimMdt, DirectoriesAreMadeSeenAndRemoved)
+{
+	with_client([](Client &c) {
+		Fid fid = c.new_fid();
+		auto made = c.create(kRootFid, "d", osd::kTypeDir | 0777, fid);
+		expect_status(made, 0);
+		expect(made.body.valid == kWhole && made.body.fid1 == fid && made.transno, "mkdir");
+		expect(made.body.mode == (osd::kTypeDir | 0755u) && made.body.nlink == 2, "mode");
+		expect(c.getattr(kRootFid).body.nlink == 3, "links of the parent");
+		auto twice = c.mkdir(kRootFid, "d");
+		expect_status(twice, -17);
+		expect(twice.transno == 0 && twice.body.valid == 0, "a failure told something");
+
+		auto seen = c.lookup(kRootFid, "d");
+		expect_status(seen, 0);
+		expect(seen.disposition == 0xb && seen.locked && seen.body.fid1 == fid, "getattr");
+		expect(seen.lock_bits == 0x13 && seen.lock_mode == ldlm::LCK_PR, "lock");
+		expect(seen.body.valid == 0x1100008080012fbf, "attributes of a directory");
+		expect(c.lookup(kRootFid, "d", wire::IT_LOOKUP).locked, "lookup");
+
+		expect_status(c.mkdir(fid, "sub"), 0);
+		expect_status(c.rmdir(kRootFid, "d"), -39);
+		expect_status(c.unlink(kRootFid, "d"), -21);
+		expect_status(c.rmdir(fid, "sub"), 0);
+		auto gone = c.rmdir(kRootFid, "d");
+		expect_status(gone, 0);
+		expect(gone.body.valid == kWhole && gone.body.nlink == 0, "rmdir");
+		auto missing = c.lookup(kRootFid, "d");
+		expect_status(missing, 301);
+		expect(missing.disposition == 0x7 && missing.result == 0 && !missing.locked,
+		       "negative lookup");
+		expect_status(c.getattr(fid), -2);
+		expect(c.getattr(kRootFid).body.nlink == 2, "links of the parent, after");
+	});
+}
+
+TEST(SimMdt, SymlinksTellTheirText)
+{
+	with_client([](Client &c) {
+		auto made = c.symlink(kRootFid, "s", "some/where");
+		expect_status(made, 0);
+		expect(made.body.size == 10 && made.body.valid == kWhole, "symlink");
+		auto a = c.getattr(made.body.fid1, wire::OBD_MD_FLGETATTR | wire::OBD_MD_LINKNAME);
+		expect(a.body.eadatasize == 11 &&
+			       text_of(a) == std::string_view("some/where\0", 11),
+		       "text");
+		auto open = c.open(kRootFid, "s", {});
+		expect_status(open, 301);
+		expect(open.disposition == 0xb && open.result == 0 && open.transno == 0 &&
+			       open.body.open_handle.raw() == 0,
+		       "a symlink is not opened");
+	});
+}
+
+TEST(SimMdt, NamesLinkMoveAndReplace)
+{
+	with_client([](Client &c) {
+		Fid dir = c.mkdir(kRootFid, "d").body.fid1;
+		Fid file = c.mknod(kRootFid, "f").body.fid1;
+		expect_status(c.link(file, dir, "g"), 0);
+		expect(c.getattr(file).body.nlink == 2, "two links");
+		expect_status(c.link(file, dir, "g"), -17);
+		expect_status(c.link(dir, kRootFid, "h"), -1);
+		auto one = c.unlink(kRootFid, "f");
+		expect(one.status == 0 && one.body.nlink == 1 && one.body.valid == kAttrs,
+		       "unlink");
+
+		expect_status(c.rename(dir, "g", kRootFid, "f", osd::kTypeFile), 0);
+		expect(c.lookup(kRootFid, "f").body.fid1 == file, "renamed");
+		expect_status(c.lookup(dir, "g"), 301);
+		Fid other = c.mknod(kRootFid, "o").body.fid1;
+		auto over = c.rename(kRootFid, "o", kRootFid, "f", osd::kTypeFile);
+		expect(over.status == 0 && over.body.fid1 == file && over.body.nlink == 0,
+		       "what was replaced");
+		expect_status(c.getattr(file), -2);
+		expect(c.lookup(kRootFid, "f").body.fid1 == other, "replaced");
+		expect_status(c.rename(kRootFid, "x", dir, "y", osd::kTypeFile), -2);
+		expect_status(c.rename(kRootFid, "f", kRootFid, "d", osd::kTypeFile), -21);
+		expect_status(c.rename(kRootFid, "d", kRootFid, "f", osd::kTypeDir), -20);
+	});
+}
+
+TEST(SimMdt, DirectoriesMoveButNotIntoThemselves)
+{
+	with_client([](Client &c) {
+		Fid a = c.mkdir(kRootFid, "a").body.fid1;
+		Fid b = c.mkdir(a, "b").body.fid1;
+		Fid x = c.mkdir(kRootFid, "x").body.fid1;
+		expect_status(c.rename(kRootFid, "a", b, "c", osd::kTypeDir), -22);
+		expect_status(c.rename(a, "b", x, "moved", osd::kTypeDir), 0);
+		expect(c.getattr(a).body.nlink == 2 && c.getattr(x).body.nlink == 3, "links");
+		expect(c.lookup(b, "..").body.fid1 == x, "parent");
+		expect_status(c.mkdir(b, "deep"), 0);
+		// Over an empty one.
+		expect_status(c.rename(x, "moved", kRootFid, "a", osd::kTypeDir), 0);
+		expect_status(c.getattr(a), -2);
+		expect(c.lookup(kRootFid, "a").body.fid1 == b, "replaced");
+		expect_status(c.rename(kRootFid, "x", kRootFid, "a", osd::kTypeDir), -39);
+		expect(c.getattr(kRootFid).body.nlink == 4, "links of the root");
+	});
+}
+
+TEST(SimMdt, BigDirectoriesAreReadWholeInPieces)
+{
+	with_client(
+		[](Client &c) {
+			constexpr unsigned kFiles = 300;
+			Fid d = c.mkdir(kRootFid, "d").body.fid1;
+			std::vector<std::string> wanted{".", ".."};
+			for (unsigned i = 0; i < kFiles; i++) {
+				std::string name =
+					"file" + std::string(i % 7, 'x') + std::to_string(i);
+				expect_status(c.mknod(d, name), 0);
+				wanted.push_back(name);
+			}
+			std::sort(wanted.begin(), wanted.end());
+			expect(names_in(c, d) == wanted, "at once");
+			expect(names_in(c, d, 1) == wanted, "page by page");
+			for (const auto &e : c.readdir(d)) {
+				bool dir = e.name == "." || e.name == "..";
+				expect(e.type == (dir ? osd::kTypeDir : osd::kTypeFile), "type");
+				if (e.name == "..")
+					expect(e.fid == kRootFid, "..");
+			}
+		},
+		1);
+}
+
+TEST(SimMdt, FilesAreOpenedReadAndClosed)
+{
+	with_client([](Client &c) {
+		Client::OpenArgs args{.flags = kRead | kCreate, .fid = c.new_fid()};
+		auto made = c.open(kRootFid, "f", args);
+		expect_status(made, 0);
+		// Not for writing: without a layout.
+		expect(made.disposition == 0x8000037 && made.transno, "created");
+		expect(made.body.fid1 == args.fid && made.body.open_handle.raw(), "handle");
+		expect(made.lock_bits == 0x1b && made.lock_mode == ldlm::LCK_PR,
+		       "lock of a create");
+		expect(made.body.valid == 0x1100008080002fbf, "attributes");
+		expect_status(c.close(args.fid, made.body.open_handle), 0);
+		expect_status(c.close(args.fid, made.body.open_handle), -116);
+
+		args.fid = c.new_fid();
+		auto found = c.open(kRootFid, "f", args);
+		expect(found.status == 0 && found.disposition == 0x800002b && found.transno,
+		       "open");
+		expect_status(c.close(found.body.fid1, found.body.open_handle), 0);
+		args.flags |= wire::MDS_OPEN_EXCL;
+		auto excl = c.open(kRootFid, "f", args);
+		expect_status(excl, 301);
+		expect(excl.disposition == 0xb && excl.result == -17 && excl.transno == 0, "excl");
+		auto missing = c.open(kRootFid, "nothing", {});
+		expect(missing.status == 301 && missing.disposition == 0x7 && missing.result == 0,
+		       "missing");
+		auto as_dir = c.open(kRootFid, "f", {.flags = kRead | wire::MDS_OPEN_DIRECTORY});
+		expect(as_dir.disposition == 0xb && as_dir.result == -20 && as_dir.body.valid == 0,
+		       "no directory");
+		// No OST is there to write to.
+		auto write = c.open(kRootFid, "f", {.flags = kWrite});
+		expect(write.status == 301 && write.result == -28, "written without OSTs");
+	});
+}
+
+TEST(SimMdt, DirectoriesAreOpenedWithoutALock)
+{
+	with_client([](Client &c) {
+		Fid d = c.mkdir(kRootFid, "d").body.fid1;
+		auto open = c.open(kRootFid, "d", {.flags = kRead | wire::MDS_OPEN_DIRECTORY});
+		expect(open.status == 301 && open.disposition == 0x2b && open.transno, "open");
+		expect(open.body.fid1 == d && open.body.valid == 0x1100008080012fbf, "attributes");
+		auto write = c.open(kRootFid, "d", {.flags = kWrite});
+		expect(write.status == 301 && write.disposition == 0xb && write.result == -21,
+		       "written");
+		// Removed while it is open: there, empty, and without a name.
+		expect_status(c.rmdir(kRootFid, "d"), 0);
+		expect(c.getattr(d).body.nlink == 0, "links");
+		expect(c.readdir(d).empty(), "entries");
+		expect_status(c.mkdir(d, "x"), -2);
+		expect_status(c.close(d, open.body.open_handle), 0);
+		expect_status(c.getattr(d), -2);
+		expect(c.getattr(kRootFid).body.nlink == 2, "links of the root");
+	});
+}
+
+TEST(SimMdt, RemovedFilesStayAsLongAsTheyAreOpen)
+{
+	with_client([](Client &c) {
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		auto first = c.open(kRootFid, "f", {});
+		auto second =
+			c.open(kRootFid, "", {.flags = kRead | wire::MDS_OPEN_BY_FID, .fid = f});
+		expect(first.result == 0 && second.result == 0, "open");
+		auto gone = c.unlink(kRootFid, "f");
+		expect(gone.status == 0 && gone.body.nlink == 0, "unlink");
+		auto seen = c.lookup(f, "", wire::IT_GETATTR, f);
+		expect(seen.status == 0 && seen.body.nlink == 0 && !(seen.lock_bits & 1),
+		       "getattr");
+		expect_status(c.close(f, first.body.open_handle), 0);
+		expect_status(c.getattr(f), 0);
+		auto last = c.close(f, second.body.open_handle);
+		expect(last.status == 0 && last.transno && last.body.valid == 0, "last close");
+		expect_status(c.getattr(f), -2);
+	});
+}
+
+TEST(SimMdt, LockedOpensGetOpenLocks)
+{
+	with_client([](Client &c) {
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		auto open = c.open(
+			f, "",
+			{.flags = kRead | wire::MDS_OPEN_BY_FID | wire::MDS_OPEN_LOCK, .fid = f});
+		expect(open.status == 0 && open.disposition == 0xa00002b, "dispositions");
+		expect(open.lock_bits == 0xd && open.lock_mode == ldlm::LCK_CR, "lock");
+		expect_status(c.close(f, open.body.open_handle), 0);
+	});
+}
+
+TEST(SimMdt, AttributesChangeAsTheirOwnerSays)
+{
+	with_client([](Client &c) {
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		wire::MdtRecSetattr rec{};
+		rec.fid = f;
+		rec.valid = wire::MDS_ATTR_MODE | wire::MDS_ATTR_CTIME | wire::MDS_ATTR_CTIME_SET;
+		rec.mode = osd::kTypeFile | 04711;
+		rec.ctime = 2000;
+		auto a = c.setattr(rec);
+		expect(a.status == 0 && a.transno && a.body.valid == kAttrs, "chmod");
+		expect(a.body.mode == (osd::kTypeFile | 04711u) && a.body.ctime == 2000, "mode");
+		rec.valid = wire::MDS_ATTR_UID | wire::MDS_ATTR_GID;
+		rec.uid = 7;
+		rec.gid = ~0u;
+		a = c.setattr(rec);
+		expect(a.body.uid == 7 && a.body.gid == 0 &&
+			       a.body.mode == (osd::kTypeFile | 0711u),
+		       "chown");
+		rec.valid = wire::MDS_ATTR_ATIME | wire::MDS_ATTR_ATIME_SET;
+		rec.atime = -5;
+		expect(c.setattr(rec).body.atime == -5, "utime");
+
+		c.uid = c.gid = 8;
+		rec.valid = wire::MDS_ATTR_MODE;
+		expect_status(c.setattr(rec), -1);
+		rec.valid = wire::MDS_ATTR_UID;
+		expect_status(c.setattr(rec), -1);
+		expect_status(c.mkdir(kRootFid, "d"), -13);
+		auto open = c.open(kRootFid, "f", {.flags = kRead});
+		expect(open.status == 301 && open.result == -13 && open.disposition == 0x1000000b,
+		       "denied");
+	});
+}
+
+TEST(SimMdt, ClosesBringTimesForward)
+{
+	with_client([](Client &c) {
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		wire::MdtRecSetattr rec{};
+		rec.valid = wire::MDS_ATTR_MODE | wire::MDS_ATTR_ATIME | wire::MDS_ATTR_MTIME |
+			    wire::MDS_ATTR_CTIME;
+		rec.mode = 0;
+		rec.atime = rec.mtime = rec.ctime = 5000;
+		auto open = c.open(kRootFid, "f", {});
+		expect_status(c.close(f, open.body.open_handle, rec), 0);
+		auto a = c.getattr(f);
+		expect(a.body.mtime == 5000 && a.body.ctime == 5000 && a.body.atime == 5000,
+		       "times");
+		expect(a.body.mode == (osd::kTypeFile | 0644u), "a close changed the mode");
+		rec.atime = rec.mtime = rec.ctime = 4000;
+		open = c.open(kRootFid, "f", {});
+		expect_status(c.close(f, open.body.open_handle, rec), 0);
+		a = c.getattr(f);
+		expect(a.body.mtime == 5000 && a.body.atime == 5000, "times went back");
+	});
+}
+
+TEST(SimMdt, ExtendedAttributesAreKept)
+{
+	with_client([](Client &c) {
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		expect_status(c.getxattr(f, "user.k"), -61);
+		expect_status(c.setxattr(f, "user.k", "abc"), 0);
+		expect_status(c.setxattr(f, "user.k", "x", 1), -17);
+		expect_status(c.setxattr(f, "user.none", "x", 2), -61);
+		auto got = c.getxattr(f, "user.k");
+		expect(got.status == 0 && text_of(got) == "abc" &&
+			       got.body.valid == wire::OBD_MD_FLXATTR,
+		       "value");
+		auto size = c.getxattr(f, "user.k", 0);
+		expect(size.body.eadatasize == 3 && size.md.empty(), "size");
+		expect(c.getxattr(f, "").md.size() >= 7, "list");
+		auto all = c.getxattrs(f);
+		expect(all.status == 0 && all.locked && all.lock_bits == 0x20 &&
+			       all.disposition == 0,
+		       "all of them");
+		expect(text_of(all).find("user.k") != std::string_view::npos, "names");
+		expect(c.getxattrs(f, 4).result == -34, "too much");
+		expect_status(c.setxattr(f, "trusted.lov", "nonsense"), 0);
+		expect_status(c.setxattr(f, "system.foo", "x"), -95);
+		expect_status(c.setxattr(f, "user.k", "", 2, true), 0);
+		expect_status(c.getxattr(f, "user.k"), -61);
+		expect_status(c.setxattr(f, "user.k", "", 2, true), -61);
+	});
+}
+
+TEST(SimMdt, LayoutsAreLocked)
+{
+	with_client([](Client &c) {
+		using enum wire::LayoutIntentOp;
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		auto a = c.layout(f, LAYOUT_INTENT_ACCESS);
+		expect(a.status == 0 && a.locked && a.disposition == 1 && a.md.empty(), "access");
+		expect(a.lock_bits == 8 && a.lock_mode == ldlm::LCK_CR, "lock");
+		expect_status(c.layout(f, LAYOUT_INTENT_WRITE), -28);
+		expect_status(c.layout(f, LAYOUT_INTENT_READ), -95);
+	});
+}
+
+TEST(SimMdt, ClientsMayNotReachWhatIsTheServersOwn)
+{
+	with_client([](Client &c) {
+		Fid own = wire::make_fid(wire::FID_SEQ_LOCAL_FILE, 0xb);
+		expect_status(c.getattr(own), -2);
+		expect_status(c.getattr(wire::make_fid(0, 5)), -22);
+		expect_status(c.create(kRootFid, "x", osd::kTypeFile | 0600, own), -71);
+		expect_status(c.mkdir(kRootFid, ".."), -17);
+		expect_status(c.mkdir(kRootFid, "a/b"), -71);
+		expect_status(c.mkdir(kRootFid, std::string(256, 'n')), -36);
+	});
+}
+
+// ---- restarts ----
+
+TEST(SimMdt, WhatWasAnsweredSurvivesCrashes)
+{
+	run_seeds(20, [](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		serve(*nodes[0], disk);
+		cluster::start(*nodes[1], [nid, nodes](cluster::Stack &s) {
+			{
+				Client c(s, nid, "client-a");
+				for (unsigned i = 0; i < 30; i++) {
+					std::string name = "d" + std::to_string(i);
+					expect_status(c.mkdir(kRootFid, name), 0);
+					if (i % 3 == 2)
+						expect_status(c.rmdir(kRootFid, name), 0);
+					sleep_for(this_world().rng().below(kSecond));
+				}
+				expect(c.readdir(kRootFid).size() == 22, "names are missing");
+			}
+			nodes[0]->stop();
+		});
+		w.spawn("script", [nodes] {
+			sleep_for(5 * kSecond + this_world().rng().below(5 * kSecond));
+			nodes[0]->crash();
+			sleep_for(kSecond);
+			nodes[0]->restart();
+		});
+	});
+}
+
+TEST(SimMdt, OpenFilesSurviveCrashesAndOrphansDoNotOutliveTheirClients)
+{
+	run_seeds(10, [](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		serve(*nodes[0], disk);
+		cluster::start(*nodes[1], [nid, nodes](cluster::Stack &s) {
+			Fid f, g;
+			{
+				Client c(s, nid, "client-a");
+				f = c.mknod(kRootFid, "f").body.fid1;
+				auto open = c.open(kRootFid, "f", {});
+				expect_status(c.unlink(kRootFid, "f"), 0);
+				g = c.mknod(kRootFid, "g").body.fid1;
+				expect(c.open(kRootFid, "g", {}).status == 0, "open");
+				expect_status(c.unlink(kRootFid, "g"), 0);
+				expect_status(c.close(f, open.body.open_handle), 0);
+				expect_status(c.getattr(f), -2);
+				expect_status(c.getattr(g), 0);
+			}
+			// It has gone with its open file.
+			Client other(s, nid, "client-b");
+			expect_status(other.getattr(g), -2);
+			u64 before = (other.new_fid(), other.sequence());
+			expect(before >= wire::FID_SEQ_NORMAL, "sequence");
+			nodes[0]->stop();
+		});
+	});
+}
+
+TEST(SimMdt, SequencesAreNeverGivenTwice)
+{
+	run_seeds(5, [](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		serve(*nodes[0], disk);
+		cluster::start(*nodes[1], [nid, nodes](cluster::Stack &s) {
+			u64 last = 0;
+			for (unsigned i = 0; i < 4; i++) {
+				Client c(s, nid, "client-" + std::to_string(i));
+				(void)c.new_fid();
+				expect(c.sequence() > last, "a sequence was given again");
+				expect(i != 0 || c.sequence() == wire::FID_SEQ_NORMAL, "first");
+				last = c.sequence();
+				if (i == 1) {
+					nodes[0]->crash();
+					nodes[0]->restart();
+					// Until it has recovered.
+					expect_status(c.root(), 0);
+				}
+			}
+			nodes[0]->stop();
+		});
+	});
+}
+
+} // namespace
