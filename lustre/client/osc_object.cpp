@@ -297,11 +297,11 @@ void OscObject::cancelled(ldlm::ClientLock &lock, const ldlm::CancelInfo &info) 
 	locks_.erase(locks_.iterator_to(*rec));
 	lock.set_user_data(nullptr);
 	end.reset(rec);
+	// Those that are being cancelled, too: what they guard may not have been written yet.
 	u64 justified = 0;
 	for (LockRecord &r : locks_)
-		if (!r.dying)
-			justified = std::max(justified,
-					     r.extent.end == ldlm::kEof ? kEof : r.extent.end + 1);
+		justified =
+			std::max(justified, r.extent.end == ldlm::kEof ? kEof : r.extent.end + 1);
 	kms_ = std::min(kms_, justified);
 }
 
