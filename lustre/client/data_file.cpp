@@ -324,6 +324,12 @@ void FileDataImpl::drop_object(OscObject &object, ldlm::Extent bytes) noexcept
 	}
 }
 
+void FileDataImpl::lost_data() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	error_ = IO;
+}
+
 void FileDataImpl::inode_times(ObjectAttr &attr) noexcept
 {
 	lustre_attr a{};

@@ -128,6 +128,7 @@ private:
 	Result<> flush_object(OscObject &object, ldlm::Extent bytes) noexcept override;
 	void drop_object(OscObject &object, ldlm::Extent bytes) noexcept override;
 	void inode_times(ObjectAttr &attr) noexcept override;
+	void lost_data() noexcept override;
 	// BrwUser: of pages in the cache.
 	void brw_done(Brw &brw, Result<> r) noexcept override;
 

@@ -293,7 +293,7 @@ bool Osc::may_drop(ldlm::ClientLock &lock, ldlm::CancelReason why) noexcept
 		return true;
 	// What is not written could not be written any more.
 	auto *rec = static_cast<LockRecord *>(lock.user_data());
-	return rec && !rec->object->has_dirty();
+	return rec && rec->object->all_written();
 }
 
 // ---- grants ----

@@ -37,17 +37,27 @@ Brw::Brw(cfs::RefPtr<OscObject> object, bool write, u32 brw_flags, const FileIde
     : object_(std::move(object)), user_(user), ident_(ident), flags_(brw_flags), write_(write)
 {
 	object_->osc().count_brw(1);
+	if (write_)
+		object_->writes.fetch_add(1, std::memory_order_relaxed);
 }
 
 Brw::~Brw()
 {
 	// Osc::stop() waits for the last of us, so it must be the last that is done here.
 	Osc &osc = object_->osc();
+	ended();
 	if (write_)
 		for (std::size_t i = 0; i < count_; i++)
 			cfs_page_put(pieces_[i].page);
 	object_.reset();
 	osc.count_brw(-1);
+}
+
+void Brw::ended() noexcept
+{
+	if (write_ && !ended_)
+		object_->writes.fetch_sub(1, std::memory_order_relaxed);
+	ended_ = true;
 }
 
 // ---- pieces ----
@@ -221,6 +231,12 @@ Result<> Brw::send_as() noexcept
 {
 	Osc &osc = object_->osc();
 	constexpr bool kWrite = std::is_same_v<Format, rpc::op::OstWrite>;
+	// An eviction ends when all pages under lost locks are dropped, which waits for what is
+	// under way with them: nothing may wait for the end of the eviction in turn.
+	auto import = cfs::RefPtr<rpc::Import>::share(&osc.import());
+	u32 generation = import->generation();
+	if (import->state() == rpc::ImportState::evicted)
+		return cfs::fail(IO);
 	u32 n = niobufs();
 	rpc::RequestLengths<Format> lengths;
 	rpc::ReplyLengths<Format> reply;
@@ -243,6 +259,9 @@ Result<> Brw::send_as() noexcept
 			Portal::OST_BULK_PORTAL, {pieces_.data(), count_}, bytes_);
 	get(); // until on_gone()
 	req->send(*this);
+	// From here on this object may be gone.
+	if (import->generation() != generation)
+		req->interrupt();
 	return {};
 }
 
@@ -322,7 +341,9 @@ Result<> Brw::check_read(rpc::ClientRequest &req, u32 bytes, bool &redo) noexcep
 
 void Brw::on_complete(rpc::ClientRequest &req, Result<rpc::i32> r) noexcept
 {
-	Result<> out = r ? Result<>{} : Result<>(cfs::fail(r.error()));
+	Result<> out;
+	if (!r)
+		out = cfs::fail(r.error() == INTR ? IO : r.error());
 	bool redo = false;
 	u64 granted = 0;
 
@@ -357,6 +378,7 @@ void Brw::finish(Result<> r, u64 granted) noexcept
 	u64 used = grant_used, pages = grant_pages;
 
 	user_.brw_done(*this, r);
+	ended();
 	use.release();
 	object->osc().finished(write_, used, pages, granted);
 }

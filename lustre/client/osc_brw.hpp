@@ -108,6 +108,7 @@ private:
 	[[nodiscard]] Result<> check_read(rpc::ClientRequest &req, u32 bytes, bool &redo) noexcept;
 	void finish(Result<> r, u64 granted) noexcept;
 	[[nodiscard]] Result<> grow() noexcept;
+	void ended() noexcept;
 
 	cfs::RefPtr<OscObject> object_;
 	BrwUser &user_;
@@ -123,6 +124,7 @@ private:
 	bool write_;
 	bool summed_ = false;
 	bool short_ = false;
+	bool ended_ = false;
 	rpc::ChecksumType sum_type_{};
 };
 

@@ -285,6 +285,8 @@ void OscObject::cancelled(ldlm::ClientLock &lock, const ldlm::CancelInfo &info) 
 	bool write_out = !info.discard && info.reason != ldlm::CancelReason::evicted &&
 			 (ldlm::mode_bit(mode) & kWriteModes);
 	if (ObjectUser *user = pin()) {
+		if (info.reason == ldlm::CancelReason::evicted && has_dirty())
+			user->lost_data();
 		if (write_out && has_dirty())
 			(void)user->flush_object(*this, extent); // recorded against the file
 		drop_uncovered(*user, extent);

@@ -50,6 +50,8 @@ public:
 	virtual void drop_object(OscObject &object, ldlm::Extent bytes) noexcept = 0;
 	/// Times as the inode has them. Must not sleep long.
 	virtual void inode_times(ObjectAttr &attr) noexcept = 0;
+	/// Data that was not written is lost with the locks.
+	virtual void lost_data() noexcept = 0;
 
 protected:
 	~ObjectUser() = default;
@@ -119,6 +121,11 @@ public:
 	[[nodiscard]] bool is_dirty(u64 page) noexcept;
 	/// The page goes into a write. False: it had not claimed anything.
 	[[nodiscard]] bool take_dirty(u64 page, Brw &into) noexcept;
+	/// No data is on its way to the server, or waits to be.
+	[[nodiscard]] bool all_written() const noexcept
+	{
+		return !has_dirty() && writes.load(std::memory_order_relaxed) == 0;
+	}
 	[[nodiscard]] bool has_dirty() const noexcept
 	{
 		return dirty_count.load(std::memory_order_relaxed) != 0;
@@ -127,6 +134,7 @@ public:
 	const ldlm::ResName name;
 	cfs::SetHook in_table; ///< the Osc's table_lock_
 	std::atomic<u64> dirty_count{0};
+	std::atomic<u64> writes{0}; ///< made and not ended
 
 	// Pages on their way into a write: gather_lock.
 	cfs::Mutex gather_lock{CFS_LOCK_CLASS("osc gather")};

@@ -401,6 +401,48 @@ TEST(SimData, AppendsDoNotOverlap)
 	});
 }
 
+TEST(SimData, WhatWasWrittenSurvivesARestartOfTheServer)
+{
+	run_seeds(15, [](World &w) {
+		auto step = std::make_shared<u32>(0);
+		auto osts = std::make_shared<std::vector<Node *>>();
+		play(w, 2, [=](Scene &scene, Mount &m, u32 which) {
+			auto data = pattern(3 * kStripe + 777, 4);
+			auto later = pattern(20000, 5);
+			auto &vi = m.open_file(0);
+			if (which == 0) {
+				*osts = scene.osts;
+				must(data_vfs::write(vi, 0, data), "no write");
+				// The servers have it, and not on disk.
+				check(vfs_pages_flush(&vi, 0, 1000) == 0, "no flush");
+				must(data_vfs::write(vi, 100, later), "no write");
+				*step = 1;
+				while (*step < 2)
+					sleep_for(kMillisecond);
+				must(data_vfs::fsync(vi), "no fsync");
+				*step = 3;
+				return;
+			}
+			while (*step < 3)
+				sleep_for(kMillisecond);
+			std::copy(later.begin(), later.end(), data.begin() + 100);
+			std::vector<u8> got(data.size() + 1);
+			check(must(data_vfs::read(vi, 0, got), "no read") == data.size(), "size");
+			check(std::equal(data.begin(), data.end(), got.begin()), "lost data");
+		});
+		w.spawn("crash", [=] {
+			while (*step < 1)
+				sleep_for(kMillisecond);
+			for (Node *n : *osts)
+				n->crash();
+			sleep_for(kSecond);
+			for (Node *n : *osts)
+				n->restart();
+			*step = 2;
+		});
+	});
+}
+
 TEST(SimData, OneStripeDirectIoTimesSpaceAndHoles)
 {
 	run_seeds(10, [](World &w) {
