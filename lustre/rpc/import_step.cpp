@@ -259,6 +259,9 @@ void ImportImpl::do_connect() noexcept
 	n.text<fld::CluUuid>(client_uuid_.view());
 	ReplyLengths<op::OstConnect> reply;
 	reply.bytes<fld::ConnectData>(kConnectReply);
+	// What a node sends to itself comes from 0@lo, whatever it was sent to.
+	if (core_.network().is_local(nid))
+		nid = lnet::Nid::lo();
 	FormatInfo info = op::OstConnect::info;
 	info.opcode = spec_.connect_op;
 	info.name = "CONNECT";
