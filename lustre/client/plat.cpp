@@ -80,6 +80,11 @@ int lustre_remount(struct lustre_mount *m, bool) noexcept
 	return to_rc(OPNOTSUPP);
 }
 
+void lustre_core_stop() noexcept
+{
+	cfs::drop_node_parts(cfs::NodeSlot::client);
+}
+
 size_t lustre_show_options(struct lustre_mount *m, char *buf, size_t n) noexcept
 {
 	cfs::FormatSink out(std::span<char>(buf, n));

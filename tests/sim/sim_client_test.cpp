@@ -100,4 +100,167 @@ TEST(SimClient, FilesAreWrittenAndRead)
 	});
 }
 
+TEST(SimClient, DirectoriesOfManyPagesAreReadWhole)
+{
+	run_seeds(2, [](World &w) {
+		fsworld::run(w, {.osts = 0}, [](Client &c) {
+			std::set<std::string> all{".", ".."};
+			must(c.vfs->mkdir("/d"), "mkdir");
+			for (unsigned i = 0; i < 300; i++) {
+				std::string name = "a-name-of-some-length-" + std::to_string(i);
+				must(c.vfs->mknod("/d/" + name, 0010644), "mknod");
+				all.insert(name);
+			}
+			check(names(c, "/d") == all, "names");
+			// In small pieces, with 64-bit and with 32-bit positions.
+			for (bool narrow : {false, true}) {
+				auto f = must(c.vfs->open("/d", O_RDONLY | O_DIRECTORY), "open");
+				std::multiset<std::string> seen;
+				std::uint64_t pos = 0;
+				for (;;) {
+					auto part = must(f->readdir(&pos, 7, narrow), "readdir");
+					for (auto &e : part)
+						seen.insert(e.name);
+					if (part.empty())
+						break;
+				}
+				check(seen.size() == all.size(), "entries in pieces");
+				check(std::set(seen.begin(), seen.end()) == all, "names in pieces");
+			}
+		});
+	});
+}
+
+TEST(SimClient, AttributesAreChanged)
+{
+	run_seeds(3, [](World &w) {
+		fsworld::run(w, {.osts = 1}, [](Client &c) {
+			must(c.vfs->write_file("/f", bytes("abc")), "write");
+			must(c.vfs->chmod("/f", 0600), "chmod");
+			must(c.vfs->chown("/f", 7, 8), "chown");
+			must(c.vfs->utimes("/f", 1000, 2000), "utimes");
+			auto look = [&c] {
+				auto s = must(c.vfs->stat("/f"), "stat");
+				check((s.mode & 07777) == 0600, "mode");
+				check(s.uid == 7 && s.gid == 8, "owner");
+				check(s.atime == 1000 && s.mtime == 2000, "times");
+				check(s.size == 3 && s.nlink == 1, "size");
+			};
+			look();
+			must(c.vfs->sync(), "sync");
+			c.vfs->drop_caches();
+			look();
+			auto st = must(c.vfs->statfs(), "statfs");
+			check(st.blocks > 0 && st.bfree <= st.blocks && st.files > 0, "statfs");
+			check(st.namelen == 255, "longest name");
+		});
+	});
+}
+
+TEST(SimClient, WhatOneClientDoesAnotherSees)
+{
+	struct Turn {
+		unsigned now = 0;
+		void wait(unsigned n)
+		{
+			while (now < n)
+				sleep_for(kMillisecond * 10);
+		}
+	};
+	run_seeds(5, [](World &w) {
+		auto turn = std::make_shared<Turn>();
+		fsworld::run(w, {.osts = 1, .clients = 2}, [turn](Client &c) {
+			auto &v = *c.vfs;
+			if (c.number == 0) {
+				must(v.mkdir("/d"), "mkdir");
+				must(v.write_file("/d/f", bytes("one")), "write");
+				check(!must(v.exists("/d/later"), "exists"), "too early");
+				turn->now = 1;
+				turn->wait(2);
+				// A name that was missing, data that was cached, an owner, a name.
+				check(must(v.exists("/d/later"), "exists"), "the new name");
+				check(must(v.read_file("/d/f"), "read") == bytes("three"), "data");
+				check(must(v.stat("/d/f"), "stat").uid == 5, "owner");
+				check(names(c, "/d").contains("later"), "in the directory");
+				turn->now = 3;
+				turn->wait(4);
+				check(!must(v.exists("/d/f"), "exists"), "a name that is gone");
+				return;
+			}
+			turn->wait(1);
+			check(must(v.stat("/d/f"), "stat").size == 3, "size of dirty data");
+			check(must(v.read_file("/d/f"), "read") == bytes("one"), "dirty data");
+			must(v.write_file("/d/f", bytes("three")), "write");
+			must(v.chown("/d/f", 5, 5), "chown");
+			must(v.create("/d/later"), "create");
+			turn->now = 2;
+			turn->wait(3);
+			must(v.rename("/d/f", "/d/g"), "rename");
+			turn->now = 4;
+		});
+	});
+}
+
+TEST(SimClient, OpenFilesOutliveTheirNames)
+{
+	run_seeds(3, [](World &w) {
+		fsworld::run(w, {.osts = 1}, [](Client &c) {
+			auto f = must(c.vfs->open("/f", O_CREAT | O_RDWR), "open");
+			must(f->write(0, bytes("data")), "write");
+			must(c.vfs->unlink("/f"), "unlink");
+			check(!must(c.vfs->exists("/f"), "exists"), "name");
+			std::byte buf[8];
+			check(must(f->read(0, buf), "read") == 4, "read");
+			must(f->write(4, bytes("more")), "write");
+			must(f->fsync(), "fsync");
+			must(f->close(), "close");
+		});
+	});
+}
+
+TEST(SimClient, ExtendedAttributesAndFlocksAreKept)
+{
+	run_seeds(2, [](World &w) {
+		fsworld::Options o{.osts = 0, .mount_options = "user_xattr,"};
+		fsworld::run(w, o, [](Client &c) {
+			must(c.vfs->mkdir("/d"), "mkdir");
+			must(c.vfs->setxattr("/d", "user.k", bytes("value")), "setxattr");
+			check(must(c.vfs->getxattr("/d", "user.k"), "getxattr") == bytes("value"),
+			      "value");
+			auto list = must(c.vfs->listxattr("/d"), "listxattr");
+			check(std::ranges::find(list, "user.k") != list.end(), "list");
+			check(c.vfs->setxattr("/d", "user.k", bytes("x"), true).error() ==
+				      cfs::err::EXIST,
+			      "create");
+			must(c.vfs->removexattr("/d", "user.k"), "removexattr");
+			check(c.vfs->getxattr("/d", "user.k").error() == cfs::err::NODATA, "gone");
+			auto f = must(c.vfs->open("/d", O_RDONLY | O_DIRECTORY), "open");
+			must(f->lock(1, 1), "lock");
+			check(f->lock(2, 0, 0, ~std::uint64_t{0}, false).error() == cfs::err::AGAIN,
+			      "conflict");
+			struct lustre_flock probe{2, 0, 99, 1, 0, false};
+			check(must(f->test_lock(probe), "test").type == 1, "who is in the way");
+			must(f->lock(1, 2), "unlock");
+			must(f->lock(2, 0, 0, 10, false), "lock");
+			must(f->lock(2, 2), "unlock");
+		});
+	});
+}
+
+TEST(SimClient, AMountCanBeForcedWhenServersAreGone)
+{
+	run_seeds(2, [](World &w) {
+		fsworld::run(w, {.osts = 1}, [](Client &c) {
+			must(c.vfs->write_file("/f", bytes("abc")), "write");
+			auto two = must(client::host::Vfs::mount(c.stack.node, c.device), "second");
+			check(must(two->read_file("/f"), "read") == bytes("abc"), "second mount");
+			two->force();
+			check(!two->mkdir("/never"), "an answer from nobody");
+			(void)two->unmount();
+			two.reset();
+			check(must(c.vfs->read_file("/f"), "read") == bytes("abc"), "first mount");
+		});
+	});
+}
+
 } // namespace

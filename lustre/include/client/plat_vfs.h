@@ -127,6 +127,8 @@ void lustre_umount_begin(struct lustre_mount *m) CFS_NOEXCEPT;
 /* Every inode is gone. Disconnects and frees. */
 void lustre_umount(struct lustre_mount *m) CFS_NOEXCEPT;
 int lustre_remount(struct lustre_mount *m, bool read_only) CFS_NOEXCEPT;
+/* The module goes: no mount is left, and none comes. Ends what mounts shared. */
+void lustre_core_stop(void) CFS_NOEXCEPT;
 /* The options column of /proc/mounts, beginning with a comma; returns its length, at most n. */
 size_t lustre_show_options(struct lustre_mount *m, char *buf, size_t n) CFS_NOEXCEPT;
 

@@ -258,6 +258,7 @@ static int __init ll_start(void)
 static void __exit ll_stop(void)
 {
 	unregister_filesystem(&ll_type);
+	lustre_core_stop();
 	ll_inodes_stop();
 }
 
