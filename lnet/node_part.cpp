@@ -40,6 +40,16 @@ constinit const cfs::ParamInfo kParams[] = {
 		{.name = "network",
 		 .doc = "Whether LNet is up; writing up or down changes that.",
 		 .tree = kDebugfs}),
+	cfs::param_text<&LnetNode::show_sink, &LnetNode::write_sink>(
+		{.name = "load_sink",
+		 .doc = "Whether load of other nodes is taken; what has come of it.",
+		 .tree = kDebugfs}),
+	cfs::param_text<&LnetNode::show_load, &LnetNode::write_load>(
+		{.name = "load",
+		 .doc = "Writing \"NID put|get SIZE CONCURRENCY SECONDS\" sends load to that "
+			"node's "
+			"sink; reading tells the last result.",
+		 .tree = kDebugfs}),
 	cfs::param_text<&LnetNode::show_ping, &LnetNode::write_ping>(
 		{.name = "ping",
 		 .doc = "Writing a NID asks that node for its NIDs; reading tells the last answer.",
@@ -70,6 +80,7 @@ void LnetNode::take_config() noexcept
 void LnetNode::destroy() noexcept
 {
 	params_.close(); // no handler runs any more
+	drop_sink();
 	{
 		cfs::MutexGuard g(lock_);
 		CFS_ASSERT(users_ == 0);
@@ -305,6 +316,70 @@ cfs::Result<> LnetNode::write_ping(std::string_view text) noexcept
 	if (!answer)
 		return cfs::fail(answer.error());
 	return {};
+}
+
+cfs::Result<> LnetNode::write_sink(std::string_view text) noexcept
+{
+	bool on = TRY(cfs::parse_bool(text));
+	if (!on) {
+		drop_sink();
+		return {};
+	}
+	cfs::MutexGuard g(load_lock_);
+	if (sink_)
+		return {};
+	Core *core = TRY(hold());
+	auto made = LoadSink::make(*core);
+	if (!made) {
+		release();
+		return cfs::fail(made.error());
+	}
+	sink_ = std::move(*made);
+	return {};
+}
+
+void LnetNode::drop_sink() noexcept
+{
+	cfs::MutexGuard g(load_lock_);
+	if (!sink_)
+		return;
+	sink_.reset();
+	release();
+}
+
+void LnetNode::show_sink(cfs::FormatSink &out) noexcept
+{
+	cfs::MutexGuard g(load_lock_);
+	if (!sink_) {
+		out.put("off");
+		return;
+	}
+	auto v = [](const std::atomic<std::uint64_t> &a) {
+		return a.load(std::memory_order_relaxed);
+	};
+	out.print("messages: {}\nbytes: {}\nfailed: {}\n", v(sink_->messages), v(sink_->bytes),
+		  v(sink_->failed));
+}
+
+cfs::Result<> LnetNode::write_load(std::string_view text) noexcept
+{
+	auto spec = TRY(parse_load(text));
+	Core *core = TRY(hold());
+	auto result = run_load(*core, spec);
+	release();
+	LoadResult r = TRY(std::move(result));
+	cfs::MutexGuard g(load_lock_);
+	loaded_ = true;
+	load_spec_ = spec;
+	load_result_ = r;
+	return {};
+}
+
+void LnetNode::show_load(cfs::FormatSink &out) noexcept
+{
+	cfs::MutexGuard g(load_lock_);
+	if (loaded_)
+		format_load(out, load_spec_, load_result_);
 }
 
 void LnetNode::show_ping(cfs::FormatSink &out) noexcept

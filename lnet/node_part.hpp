@@ -13,6 +13,7 @@
 #include "lnet/config.hpp"
 #include "lnet/control.hpp"
 #include "lnet/core.hpp"
+#include "lnet/load.hpp"
 #include "lnet/plat_driver.h"
 #include "lnet/tunables.hpp"
 
@@ -72,6 +73,10 @@ public:
 	void show_stats(cfs::FormatSink &out) noexcept;
 	void show_network(cfs::FormatSink &out) noexcept;
 	[[nodiscard]] cfs::Result<> set_network(std::string_view text) noexcept;
+	void show_sink(cfs::FormatSink &out) noexcept;
+	[[nodiscard]] cfs::Result<> write_sink(std::string_view text) noexcept;
+	void show_load(cfs::FormatSink &out) noexcept;
+	[[nodiscard]] cfs::Result<> write_load(std::string_view text) noexcept;
 	void show_ping(cfs::FormatSink &out) noexcept;
 	[[nodiscard]] cfs::Result<> write_ping(std::string_view text) noexcept;
 
@@ -106,6 +111,7 @@ private:
 	};
 
 	void take_config() noexcept;
+	void drop_sink() noexcept;
 	[[nodiscard]] cfs::Result<NetworksSpec> own_networks() noexcept;
 	[[nodiscard]] cfs::Result<> apply_parameters(Core &core) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<> bring_up(bool with_parameters) noexcept CFS_REQUIRES(lock_);
@@ -125,6 +131,12 @@ private:
 	Settings settings_ CFS_GUARDED_BY(lock_); ///< kept while LNet is down
 	std::uint32_t buffers_[Router::kPools] CFS_GUARDED_BY(lock_) = {
 		Router::kDefault[0], Router::kDefault[1], Router::kDefault[2]};
+
+	cfs::Mutex load_lock_{CFS_LOCK_CLASS("lnet load result")}; ///< before lock_
+	cfs::UniquePtr<LoadSink> sink_ CFS_GUARDED_BY(load_lock_); ///< while there is one, a user
+	bool loaded_ CFS_GUARDED_BY(load_lock_) = false;
+	LoadSpec load_spec_ CFS_GUARDED_BY(load_lock_);
+	LoadResult load_result_ CFS_GUARDED_BY(load_lock_);
 
 	cfs::Mutex ping_lock_{CFS_LOCK_CLASS("lnet ping result")};
 	ProcessId pinged_ CFS_GUARDED_BY(ping_lock_);
