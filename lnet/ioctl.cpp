@@ -53,7 +53,7 @@ struct ClassicData {
 };
 static_assert(sizeof(ClassicData) == 128);
 
-struct RouterData { // lnet_ioctl_config_data as CONFIG_RTR and ADD_BUF use it
+struct RouterData { // lnet_ioctl_config_data as the calls about routing use it
 	IoctlHeader header;
 	std::byte unused[20];
 	cfs::le32 enable;
