@@ -88,6 +88,10 @@ int layout_or_plain(int fd, const GetDirRequest &r, DirLayout &l)
 {
 	auto magic = r.defaults ? wire::LMV_USER_MAGIC : wire::LMV_MAGIC_V1;
 	int rc = dir_layout(fd, magic, l);
+	std::uint32_t mdt;
+	// A client that answers the second call but not the first knows no striped directories.
+	if (rc == -ENOTTY && !mdt_of(fd, mdt))
+		rc = -ENODATA;
 	if (rc != -ENODATA)
 		return rc;
 	l = {};
@@ -96,7 +100,6 @@ int layout_or_plain(int fd, const GetDirRequest &r, DirLayout &l)
 		l.head.stripe_offset = wire::LMV_OFFSET_DEFAULT;
 		return 0;
 	}
-	std::uint32_t mdt;
 	if (rc = mdt_of(fd, mdt); rc)
 		return rc;
 	l.head.stripe_offset = mdt;

@@ -204,8 +204,7 @@ int GetStripe::file(const std::string &path, bool in_walk)
 		return rc;
 	if (int rc = fid_of(real, false, s.fid); rc && rc != -ENOTTY && rc != -EOPNOTSUPP)
 		return fail(path, rc);
-	if (mdt_of_fid(dir.get(), s.fid, s.mdt))
-		(void)mdt_of(dir.get(), s.mdt);
+	(void)mdt_of_fid(dir.get(), s.fid, s.mdt);
 	if (r_.mdt_index) {
 		printf("%d\n", static_cast<int>(s.mdt));
 		return 0;

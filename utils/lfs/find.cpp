@@ -165,7 +165,12 @@ private:
 
 	Done option(int c, const char *arg, const char *word);
 	Done posix(int c, const char *arg);
-	Done layout_test(int c, const char *arg);
+	Done layout_number(int c, const char *arg);
+	Done layout_word(int c, const char *arg);
+	Done stripe_index(const char *arg);
+	Done pool(const char *arg);
+	Done component_flags(const char *arg);
+	Done pattern(const char *arg);
 	Done age(char which, const char *arg);
 	Done type(const char *arg);
 	Done permissions(const char *arg);
@@ -336,7 +341,7 @@ Done Parser::layout_range(const char *what, const char *arg, F value)
 	return {};
 }
 
-Done Parser::layout_test(int c, const char *arg)
+Done Parser::layout_number(int c, const char *arg)
 {
 	auto of_component = [](auto get) {
 		return [get](const Layout &l, const Range &r) {
@@ -382,48 +387,58 @@ Done Parser::layout_test(int c, const char *arg)
 			return r.holds(l.kind == Layout::Kind::composite ? l.mirrors : 0u);
 		});
 	default:
-		break;
+		return layout_word(c, arg);
 	}
-	if (c == 'i') {
-		std::vector<std::int64_t> wanted;
-		for (const std::string &word : split(arg, ',')) {
-			auto n = parse_int(word);
-			if (!n)
-				return bad("stripe index", arg);
-			wanted.push_back(*n);
-		}
-		test([wanted](const Entry &e) {
-			const Layout *l = e.layout();
-			const Component *q = l ? l->representative() : nullptr;
-			return q && std::find(wanted.begin(), wanted.end(), stripe_offset(*q)) !=
-					    wanted.end();
-		});
-		return {};
+}
+
+Done Parser::stripe_index(const char *arg)
+{
+	std::vector<std::int64_t> wanted;
+	for (const std::string &word : split(arg, ',')) {
+		auto n = parse_int(word);
+		if (!n)
+			return bad("stripe index", arg);
+		wanted.push_back(*n);
 	}
-	if (c == kPoolOption) {
-		std::string pool = arg;
-		test([pool](const Entry &e) {
-			const Layout *l = e.layout();
-			for (const Component &q : l ? l->components : std::vector<Component>())
-				if (q.pool == pool)
-					return true;
-			return l && pool.empty() && l->components.empty();
-		});
-		return {};
-	}
-	if (c == kComponentFlags) {
-		ComponentFilter f;
-		if (!parse_component_flags(arg, f.flags, f.not_flags))
-			return bad("component flags", arg);
-		test([f](const Entry &e) {
-			const Layout *l = e.layout();
-			if (!l || l->kind != Layout::Kind::composite)
-				return false;
-			return std::any_of(l->components.begin(), l->components.end(),
-					   [&](const Component &q) { return f.matches(q, 1); });
-		});
-		return {};
-	}
+	test([wanted](const Entry &e) {
+		const Layout *l = e.layout();
+		const Component *q = l ? l->representative() : nullptr;
+		return q &&
+		       std::find(wanted.begin(), wanted.end(), stripe_offset(*q)) != wanted.end();
+	});
+	return {};
+}
+
+Done Parser::pool(const char *arg)
+{
+	std::string pool = arg;
+	test([pool](const Entry &e) {
+		const Layout *l = e.layout();
+		for (const Component &q : l ? l->components : std::vector<Component>())
+			if (q.pool == pool)
+				return true;
+		return l && pool.empty() && l->components.empty();
+	});
+	return {};
+}
+
+Done Parser::component_flags(const char *arg)
+{
+	ComponentFilter f;
+	if (!parse_component_flags(arg, f.flags, f.not_flags))
+		return bad("component flags", arg);
+	test([f](const Entry &e) {
+		const Layout *l = e.layout();
+		if (!l || l->kind != Layout::Kind::composite)
+			return false;
+		return std::any_of(l->components.begin(), l->components.end(),
+				   [&](const Component &q) { return f.matches(q, 1); });
+	});
+	return {};
+}
+
+Done Parser::pattern(const char *arg)
+{
 	std::uint32_t pattern = 0;
 	for (const std::string &word : split(arg, ',')) {
 		if (word == "raid0")
@@ -445,6 +460,20 @@ Done Parser::layout_test(int c, const char *arg)
 		return false;
 	});
 	return {};
+}
+
+Done Parser::layout_word(int c, const char *arg)
+{
+	switch (c) {
+	case 'i':
+		return stripe_index(arg);
+	case kPoolOption:
+		return pool(arg);
+	case kComponentFlags:
+		return component_flags(arg);
+	default:
+		return pattern(arg);
+	}
 }
 
 Done Parser::posix(int c, const char *arg)
@@ -548,7 +577,7 @@ Done Parser::option(int c, const char *arg, const char *word)
 	case 't':
 		return posix(c, arg);
 	default:
-		return layout_test(c, arg);
+		return layout_number(c, arg);
 	}
 }
 

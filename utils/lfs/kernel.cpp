@@ -92,6 +92,12 @@ private:
 	std::size_t first_ = 0, second_ = 0;
 };
 
+bool on_lustre(int fd)
+{
+	struct statfs s;
+	return !fstatfs(fd, &s) && static_cast<std::uint32_t>(s.f_type) == wire::LL_SUPER_MAGIC;
+}
+
 /// Text of a fixed buffer: up to its NUL, or -EPROTO when there is none.
 int terminated(const char *buf, std::size_t n, std::string &out)
 {
@@ -219,6 +225,8 @@ int mdt_of_fid(int fd, const wire::Fid &fid, std::uint32_t &out)
 {
 	wire::Fid f = fid;
 	int rc = call(fd, wire::LL_IOC_FID2MDTIDX, &f);
+	if (rc == -ENOTTY)
+		return mdt_of(fd, out);
 	if (rc < 0)
 		return rc;
 	out = static_cast<std::uint32_t>(rc);
@@ -242,9 +250,7 @@ int entry_layout(int dir_fd, const std::string &name, std::vector<std::byte> &ou
 		return -ENAMETOOLONG;
 	memcpy(out.data(), name.c_str(), name.size() + 1);
 	int rc = call(dir_fd, wire::IOC_MDC_GETFILESTRIPE, out.data());
-	struct statfs s;
-	if (rc != -ENOTTY || fstatfs(dir_fd, &s) ||
-	    static_cast<std::uint32_t>(s.f_type) != wire::LL_SUPER_MAGIC)
+	if (rc != -ENOTTY || !on_lustre(dir_fd))
 		return rc < 0 ? rc : 0;
 	// The attribute lacks only the generation of a plain layout.
 	std::string path = text("/proc/self/fd/%d/", dir_fd) + name;
@@ -326,6 +332,12 @@ int make_striped_dir(int parent_fd, const std::string &name, unsigned mode,
 	c.add(cfs::as_bytes(std::string_view(name.c_str(), name.size() + 1)));
 	c.add(layout);
 	int rc = c.run(parent_fd, wire::LL_IOC_LMV_SETSTRIPE);
+	auto head = cfs::view_at<wire::LmvUserMdV1>(cfs::Bytes(layout), 0);
+	bool only_mdt0 = head && (*head)->magic.get() == wire::LMV_USER_MAGIC &&
+			 ((*head)->stripe_offset.get() == 0 ||
+			  (*head)->stripe_offset.get() == wire::LMV_OFFSET_DEFAULT);
+	if (rc == -ENOTTY && only_mdt0 && on_lustre(parent_fd))
+		rc = mkdirat(parent_fd, name.c_str(), mode) ? -errno : 0;
 	return rc < 0 ? rc : 0;
 }
 

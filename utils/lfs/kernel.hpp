@@ -56,7 +56,8 @@ struct PathParts {
 int fid_of(const std::string &path, bool follow, wire::Fid &out);
 /// MDT of an open file.
 int mdt_of(int fd, std::uint32_t &out);
-/// MDT that a FID lives on, asked on any file of the mount.
+/// MDT that a FID lives on, asked on any file of the mount; that file's own where the client cannot
+/// tell.
 int mdt_of_fid(int fd, const wire::Fid &fid, std::uint32_t &out);
 
 /// The largest layout the kernel gives: an extended attribute's size.
@@ -79,6 +80,8 @@ struct DirLayout {
 int dir_layout(int fd, std::uint32_t magic, DirLayout &out);
 int set_default_dir_layout(int fd, const wire::LmvUserMdV1 &l,
 			   const std::vector<wire::LmvUserMdsData> &mdts);
+/// A client without that call knows one MDT: where the layout asks for no other, an ordinary
+/// directory is what it means.
 int make_striped_dir(int parent_fd, const std::string &name, unsigned mode,
 		     const std::vector<std::byte> &layout);
 
