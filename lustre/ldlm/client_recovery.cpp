@@ -9,6 +9,18 @@ namespace ldlm
 
 using namespace cfs::err;
 
+namespace
+{
+
+/// Whether a replay failed for want of a connection (AGAIN: it was gone before the request left).
+bool link_broke(cfs::Errno why) noexcept
+{
+	return why == NOTCONN || why == SHUTDOWN || why == TIMEDOUT || why == IO || why == INTR ||
+	       why == AGAIN;
+}
+
+} // namespace
+
 /// The server does not have it any more: it can not be used, and what it covered goes.
 void ClientNs::lose(ClientLockImpl &l) noexcept
 {
@@ -82,7 +94,7 @@ cfs::Result<> ClientNs::replay_lock(ClientLockImpl &l) noexcept
 	}
 	cfs::Errno why = status ? PROTO : status.error();
 	// Without a connection there is another recovery; anything else is the server's word.
-	if (why == NOTCONN || why == SHUTDOWN || why == TIMEDOUT || why == IO || why == INTR)
+	if (link_broke(why))
 		return cfs::fail(why);
 	CWARN(CFS_S_LDLM, "{}: the server refuses the replay of lock {}: {}", name_, l.desc(), why);
 	lose(l);

@@ -274,8 +274,14 @@ cfs::Result<> Target::on_connect(rpc::Export &e, rpc::ConnectRequest &r) noexcep
 	return {};
 }
 
-void Target::on_disconnect(rpc::Export &, rpc::ServerRequest &req) noexcept
+void Target::on_disconnect(rpc::Export &e, rpc::ServerRequest &req) noexcept
 {
+	// Who has gone does not come back to replay.
+	Client *c = Client::of(e);
+	if (c && c->last_transno() > commits_.committed())
+		if (auto r = device_->sync(); !r)
+			CERROR(kSubsys, "{}: cannot commit what client {} did: rc = {}", name_,
+			       e.client_uuid(), r);
 	// Clients expect a number here: what they did is committed when this is.
 	req.set_transno(commits_.last());
 }

@@ -17,6 +17,14 @@ struct ldlm_node;
  * stays while the node does. 0, -ENOMEM. Sleeps. */
 int ldlm_node_get(struct cfs_node *node, struct ldlm_node **out) CFS_NOEXCEPT;
 
+/* ---- called by glue (lustre/ldlm/node_part.cpp). All of them sleep. ---- */
+
+/* Offers the parameter files of a node. */
+struct ldlm_core;
+int ldlm_core_start(struct cfs_node *node, struct ldlm_core **out) CFS_NOEXCEPT;
+/* Ends the lock manager on every node; nobody has a namespace any more. Before rpc_core_stop(). */
+void ldlm_core_stop(struct ldlm_core *c) CFS_NOEXCEPT;
+
 CFS_DECLS_END
 
 #endif

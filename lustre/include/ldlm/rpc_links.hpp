@@ -102,6 +102,9 @@ public:
 					!replay &&
 					!(head->lock_flags.get() & wire::LDLM_FL_TEST_LOCK);
 		req->options.lock_replay = replay;
+		// The thread that replays is the import's own: when the connection breaks it must
+		// come back to find a new one, and then all locks are replayed again.
+		req->options.no_resend = req->options.no_delay = replay;
 		int32_t status = TRY(req.send_wait(mode));
 		auto got = TRY(req.reply());
 		reply.rep = got.template get<rpc::fld::DlmRep>();

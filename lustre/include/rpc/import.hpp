@@ -40,8 +40,9 @@ public:
 	virtual void on_disconnected(Import &) noexcept {}
 	/// FULL again, or for the first time; requests flow.
 	virtual void on_full(Import &) noexcept {}
-	/// State REPLAY_LOCKS: send every lock again, options.lock_replay set, without waiting for
-	/// the answers. The import goes on when all those requests have completed.
+	/// State REPLAY_LOCKS: send every lock again, options.lock_replay set. The import goes on
+	/// when this has returned and all those requests have completed. Whoever waits for answers
+	/// here sets no_resend and no_delay, too: it is this thread that reconnects.
 	virtual void replay_locks(Import &) noexcept {}
 	/// Evicted: the server has dropped our locks, opens and unwritten data, and every request
 	/// has been failed. Drop locks and caches; the import goes on when this returns.
