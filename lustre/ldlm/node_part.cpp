@@ -6,6 +6,13 @@
 #include "lustre/ldlm/client_ns.hpp"
 #include "lustre/ldlm/server_ns.hpp"
 
+/// What one load of the module has: the node whose parameter files it offers.
+struct ldlm_core {
+	static constexpr cfs_subsys kSubsys = CFS_S_LDLM;
+
+	cfs::RefPtr<cfs::Node> node;
+};
+
 namespace ldlm
 {
 
@@ -108,6 +115,24 @@ cfs::Result<ClientNamespacePtr> LdlmNode::open_client(const ClientSpec &spec) no
 }
 
 } // namespace ldlm
+
+int ldlm_core_start(cfs_node *node, ldlm_core **out) noexcept
+{
+	auto start = [&]() noexcept -> cfs::Result<> {
+		auto made = TRY(cfs::try_make<ldlm_core>());
+		made->node = TRY(cfs::Node::get(node));
+		(void)TRY(made->node->part<ldlm::LdlmNode>());
+		*out = made.release();
+		return {};
+	};
+	return cfs::to_rc(start());
+}
+
+void ldlm_core_stop(ldlm_core *c) noexcept
+{
+	cfs::drop_node_parts(cfs::NodeSlot::ldlm);
+	cfs::UniquePtr<ldlm_core>(c).reset();
+}
 
 extern "C" int ldlm_node_get(struct cfs_node *plat, struct ldlm_node **out) CFS_NOEXCEPT
 {
