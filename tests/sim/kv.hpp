@@ -367,9 +367,12 @@ private:
 					    std::to_string(static_cast<u64>((*req)->transno())) +
 					    (committed ? " committed" : "") + " at " +
 					    std::to_string(key) + "/" + std::to_string(place));
-		book_.length[key] = std::max(book_.length[key], place + 1);
+		// Longer before: what lost clients had appended is gone.
+		if (place + 1 > book_.length[key] || !book_.lost.empty())
+			book_.length[key] = place + 1;
+		// The other thread's answer may have been faster.
 		if ((*use)->valid())
-			cached_[key] = place + 1;
+			cached_[key] = std::max(cached_[key].value_or(0), place + 1);
 		return true;
 	}
 	bool read(unsigned key)
