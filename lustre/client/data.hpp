@@ -189,7 +189,8 @@ public:
 	direct_io(bool write, u64 pos, std::span<const cfs_bvec> pieces, u64 len) noexcept = 0;
 
 	// ---- the rest ----
-	/// The OSTs' half of fsync: OST_SYNC of every object. Pages have been written.
+	/// The OSTs' half of fsync: OST_SYNC of every object. Pages have been written. The error
+	/// of an earlier write counts, too, and is told once.
 	[[nodiscard]] virtual Result<> sync(u64 start, u64 end) noexcept = 0;
 	/// lustre_flush(): the error of an earlier write, once.
 	[[nodiscard]] virtual Result<> take_error() noexcept = 0;

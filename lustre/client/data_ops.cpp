@@ -68,8 +68,10 @@ Result<> FileDataImpl::sync(u64 start, u64 end) noexcept
 	constexpr u64 kLast = 0x7fffffffffffffff;
 	auto m = TRY(enter());
 	auto left = cfs::ScopeExit([this] { leave(); });
+	// Data may have been lost before anybody could write it.
+	Result<> earlier = take_error();
 	if (!m || m->stripes.empty())
-		return {};
+		return earlier;
 	std::size_t n = m->stripes.size();
 	auto batch = TRY(Batch::make(n));
 	Result<> r;
@@ -87,7 +89,7 @@ Result<> FileDataImpl::sync(u64 start, u64 end) noexcept
 	}
 	r = settle(*batch, n, r);
 	batch->clear();
-	return r;
+	return earlier ? r : earlier;
 }
 
 // ---- truncation ----

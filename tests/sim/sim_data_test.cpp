@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "libcfs/sim/net.hpp"
 #include "lustre/ost/ost.hpp"
 #include "rpc/format/ops_ost.hpp"
 #include "tests/sim/cluster.hpp"
@@ -439,6 +440,48 @@ TEST(SimData, WhatWasWrittenSurvivesARestartOfTheServer)
 			for (Node *n : *osts)
 				n->restart();
 			*step = 2;
+		});
+	});
+}
+
+TEST(SimData, AnEvictedClientLosesWhatItHadNotWrittenAndSaysSo)
+{
+	run_seeds(10, [](World &w) {
+		auto step = std::make_shared<u32>(0);
+		play(w, 2, [=, &w](Scene &scene, Mount &m, u32 which) {
+			auto wait_for = [&](u32 n) {
+				while (*step < n)
+					sleep_for(10 * kMillisecond);
+			};
+			auto &vi = m.open_file(0);
+			auto old = pattern(10000, 1), lost = pattern(10000, 2),
+			     now = pattern(10000, 3);
+			std::vector<u8> got(10000);
+			if (which == 0) {
+				must(data_vfs::write(vi, 0, old), "no write");
+				must(data_vfs::fsync(vi), "no fsync");
+				must(data_vfs::write(vi, 0, lost), "no write");
+				for (Node *n : scene.osts)
+					w.net().partition(*scene.clients[0], *n);
+				*step = 1;
+				wait_for(2);
+				for (Node *n : scene.osts)
+					w.net().heal(*scene.clients[0], *n);
+				check(!data_vfs::fsync(vi), "an eviction that nobody was told of");
+				// While it is dropping what it had, a write may be lost too.
+				u32 tries = 0;
+				while (!data_vfs::write(vi, 0, now) || !data_vfs::fsync(vi))
+					check(++tries < 10, "no end of errors");
+				*step = 3;
+				return;
+			}
+			wait_for(1);
+			must(data_vfs::read(vi, 0, got), "no read");
+			check(got == old, "not what was written before");
+			*step = 2;
+			wait_for(3);
+			must(data_vfs::read(vi, 0, got), "no read");
+			check(got == now, "not what was written after");
 		});
 	});
 }
