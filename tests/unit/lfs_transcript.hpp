@@ -10,6 +10,10 @@
 #include <utility>
 #include <vector>
 
+#ifndef CFS_GOLDEN_DATA
+#define CFS_GOLDEN_DATA "tests/golden/data" // the build knows the whole path
+#endif
+
 namespace lfs_test
 {
 

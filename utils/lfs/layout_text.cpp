@@ -18,8 +18,6 @@ namespace lfs
 namespace
 {
 
-using wire::LCME_FL_INIT;
-
 struct Name {
 	std::uint32_t bits;
 	const char *name;
