@@ -48,7 +48,8 @@ struct Book {
 	std::map<std::string, std::string> running; ///< uuid of each client node's life
 	u64 length[kKeys] = {};			    ///< the longest that anybody was told
 	std::set<std::string> lost;		    ///< clients that were evicted or crashed
-	unsigned finished = 0, evictions = 0, rebuilt = 0, replayed = 0, cached = 0, failed = 0;
+	std::set<std::string> finished;		    ///< nodes whose client did all of its steps
+	unsigned evictions = 0, rebuilt = 0, replayed = 0, cached = 0, failed = 0;
 	cfs::sim::Nanos slowest = 0; ///< operation of a client
 };
 
