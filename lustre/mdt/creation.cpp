@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "mdt/creation.hpp"
 
+#include "wire/xattr.hpp"
+
 namespace mdt
 {
 
@@ -68,6 +70,8 @@ cfs::Result<> Creation::prepare() noexcept
 	object_ = TRY(t_.device().object(new_.fid));
 	if (object_->exists())
 		return cfs::fail(EXIST);
+	if (directory())
+		default_layout_ = TRY(read_layout(*place_.object));
 	TRY(link_.make());
 	link_.add(place_.fid(), place_.name, new_.time);
 	return make_spec();
@@ -82,12 +86,17 @@ cfs::Result<> Creation::declare(osd::Transaction &tx) noexcept
 	TRY(place_.dir->declare_insert(tx, place_.name));
 	if (directory())
 		TRY(place_.object->declare_ref_add(tx));
+	if (!default_layout_.empty())
+		TRY(object_->declare_xattr_set(tx, wire::XATTR_NAME_LOV, default_layout_.size()));
 	return declare_touch(tx, *place_.object);
 }
 
 cfs::Result<> Creation::enter(Modification &m) noexcept
 {
 	TRY(link_.store(m.tx(), *object_));
+	if (!default_layout_.empty())
+		TRY(object_->xattr_set(m.tx(), wire::XATTR_NAME_LOV,
+				       {default_layout_.data(), default_layout_.size()}));
 	return place_.dir->insert(m.tx(), place_.name, *object_);
 }
 

@@ -17,6 +17,7 @@ class Creation
 	osd::ObjectRef object_;
 	osd::CreateSpec spec_;
 	LinkEa link_;
+	cfs::Array<std::byte> default_layout_; ///< of a directory: the parent's
 
 	[[nodiscard]] bool directory() const noexcept
 	{

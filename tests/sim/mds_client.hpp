@@ -309,13 +309,16 @@ public:
 		req->options.modifies = true;
 		return send(req);
 	}
-	/// rec: what is to be set; the head is filled in.
-	Answer setattr(wire::MdtRecSetattr rec)
+	/// rec: what is to be set; the head is filled in. ea: the layout of `lfs setstripe`.
+	Answer setattr(wire::MdtRecSetattr rec, const std::vector<std::byte> &ea = {})
 	{
 		using Format = op::MdsReintSetattr;
-		auto req = make<Format>();
+		rpc::RequestLengths<Format> n;
+		n.bytes<fld::EaData>(ea.size());
+		auto req = make<Format>(n);
 		fill_rec(rec, wire::ReintOp::REINT_SETATTR);
 		req.get<fld::RecSetattr>() = rec;
+		must(req.put<fld::EaData>(cfs::Bytes(ea.data(), ea.size())), "ea");
 		req->options.modifies = true;
 		return send(req);
 	}

@@ -40,36 +40,104 @@ mdt::MdtConfig config()
 	return c;
 }
 
-void serve(Node &n, cluster::DiskPtr disk)
+/// An OST as the MDT sees it: objects without an end, and a note of what is done to them.
+class FakeOsp final : public osp::Osp
 {
-	cluster::start(n, [disk](cluster::Stack &s) {
+	u32 index_;
+	u32 next_ = 1;
+	u32 reserved_ = 0;
+
+public:
+	std::vector<Fid> destroyed;
+	std::vector<osp::OwnerChange> owners;
+
+	explicit FakeOsp(u32 index) : index_(index) {}
+	[[nodiscard]] u32 taken() const { return next_ - 1; }
+	[[nodiscard]] u32 reserved() const { return reserved_; }
+
+	cfs::Result<> add_connection(std::string_view) noexcept override { return {}; }
+	cfs::Result<> add_connection(std::span<const lnet::Nid>) noexcept override { return {}; }
+	cfs::Result<> start() noexcept override { return {}; }
+	void stop() noexcept override {}
+	u32 ost_index() const noexcept override { return index_; }
+	const char *name() const noexcept override { return "fake"; }
+	bool usable() const noexcept override { return true; }
+	u64 available() noexcept override { return 1000; }
+	cfs::Result<wire::ObdStatfs> statfs() noexcept override
+	{
+		return cfs::fail(cfs::err::AGAIN);
+	}
+	cfs::Result<osp::Reservation> reserve(cfs::Instant) noexcept override
+	{
+		reserved_++;
+		return make_reservation(this);
+	}
+	cfs::Result<> declare_take(osd::Transaction &) noexcept override { return {}; }
+	cfs::Result<Fid> take(osd::Transaction &, osp::Reservation &r) noexcept override
+	{
+		forget(r);
+		reserved_--;
+		return wire::make_fid(wire::FID_SEQ_IDIF | u64{index_} << 16, next_++);
+	}
+	cfs::Result<> destroy_later(osd::Transaction &, const Fid &object) noexcept override
+	{
+		destroyed.push_back(object);
+		return {};
+	}
+	cfs::Result<> set_owner_later(osd::Transaction &, const Fid &,
+				      const osp::OwnerChange &to) noexcept override
+	{
+		owners.push_back(to);
+		return {};
+	}
+	cfs::Result<> drain(cfs::Instant) noexcept override { return {}; }
+	void destroy() noexcept override {}
+	void unreserve() noexcept override { reserved_--; }
+};
+using Osts = std::vector<std::shared_ptr<FakeOsp>>;
+
+void serve(Node &n, cluster::DiskPtr disk, const Osts &osts = {})
+{
+	cluster::start(n, [disk, osts](cluster::Stack &s) {
 		auto mds = must(mdt::Mds::start(*s.rpc, nullptr), "no services");
 		auto t = must(
 			mdt::Mdt::start(*s.rpc, *s.ldlm, cluster::mount(*disk, kName), config()),
 			"no target");
+		for (const auto &o : osts)
+			must(t->add_ost(*o), "no OST");
 		wait_stop();
 		t->stop(target::StopKind::failover);
 		t.reset();
 		mds->stop();
+		for (const auto &o : osts)
+			check(o->reserved() == 0, "a reservation is left");
 	});
 }
 
-/// An MDT, and a client on another node that runs `script`.
-void with_client(const std::function<void(Client &)> &script, unsigned seeds = 2)
+/// An MDT with some OSTs, and a client on another node that runs `script`.
+void with_osts(unsigned osts, const std::function<void(Client &, const Osts &)> &script,
+	       unsigned seeds = 2)
 {
-	run_seeds(seeds, [script](World &w) {
+	run_seeds(seeds, [=](World &w) {
 		auto disk = cluster::make_disk(kName);
 		auto nodes = lnet::sim::add_nodes(w, 2);
 		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
-		serve(*nodes[0], disk);
-		cluster::start(*nodes[1], [script, nid, nodes](cluster::Stack &s) {
+		Osts made;
+		for (unsigned i = 0; i < osts; i++)
+			made.push_back(std::make_shared<FakeOsp>(i));
+		serve(*nodes[0], disk, made);
+		cluster::start(*nodes[1], [script, made, nid, nodes](cluster::Stack &s) {
 			{
 				Client c(s, nid, "client-a");
-				script(c);
+				script(c, made);
 			}
 			nodes[0]->stop();
 		});
 	});
+}
+void with_client(const std::function<void(Client &)> &script, unsigned seeds = 2)
+{
+	with_osts(0, [script](Client &c, const Osts &) { script(c); }, seeds);
 }
 
 void expect(bool ok, std::string_view what,
@@ -440,6 +508,128 @@ TEST(SimMdt, ClientsMayNotReachWhatIsTheServersOwn)
 		expect_status(c.mkdir(kRootFid, ".."), -17);
 		expect_status(c.mkdir(kRootFid, "a/b"), -71);
 		expect_status(c.mkdir(kRootFid, std::string(256, 'n')), -36);
+	});
+}
+
+// ---- layouts ----
+
+const wire::LovMdsMdV1 &layout_of(const Answer &a)
+{
+	check(a.md.size() >= sizeof(wire::LovMdsMdV1), "no layout");
+	return *reinterpret_cast<const wire::LovMdsMdV1 *>(a.md.data());
+}
+const wire::LovOstData &stripe_of(const Answer &a, unsigned i)
+{
+	std::size_t at = sizeof(wire::LovMdsMdV1) + i * sizeof(wire::LovOstData);
+	check(a.md.size() >= at + sizeof(wire::LovOstData), "no stripe");
+	return *reinterpret_cast<const wire::LovOstData *>(a.md.data() + at);
+}
+std::vector<std::byte> wish(u32 count, u32 bytes, u32 room = sizeof(wire::LovUserMdV1))
+{
+	wire::LovUserMdV1 m{};
+	m.magic = wire::LOV_USER_MAGIC_V1;
+	m.pattern = wire::LOV_PATTERN_RAID0;
+	m.stripe_count = static_cast<std::uint16_t>(count);
+	m.stripe_size = bytes;
+	m.stripe_offset = static_cast<std::uint16_t>(wire::LOV_OFFSET_DEFAULT);
+	auto b = cfs::bytes_of(m);
+	std::vector<std::byte> v(b.begin(), b.end());
+	v.resize(room);
+	return v;
+}
+
+TEST(SimMdt, FilesThatAreWrittenGetObjects)
+{
+	with_osts(2, [](Client &c, const Osts &osts) {
+		Fid f = c.new_fid();
+		auto made = c.open(kRootFid, "f", {.flags = kWrite | kCreate, .fid = f});
+		expect(made.status == 0 && made.disposition == 0x37, "created");
+		expect(made.body.valid == 0x1100008080022f8f, "attributes");
+		const auto &l = layout_of(made);
+		expect(made.md.size() == 56 && made.body.eadatasize == 56, "size of the layout");
+		expect(l.magic == wire::LOV_MAGIC_V1 && l.stripe_count == 1 &&
+			       l.stripe_size == 4u << 20 && l.layout_gen == 0,
+		       "layout");
+		expect(l.oi.oi.oi_id == f.oid && l.oi.oi.oi_seq == f.seq, "owner");
+		const auto &o = stripe_of(made, 0);
+		expect(o.ost_idx < 2 && o.ost_oi.oi.oi_id == 1 && o.ost_oi.oi.oi_seq == 0,
+		       "object");
+		expect_status(c.close(f, made.body.open_handle), 0);
+		expect(c.lookup(kRootFid, "f").md == made.md, "kept");
+		expect(c.getxattr(f, "trusted.lov").md == made.md, "attribute");
+
+		wire::MdtRecSetattr rec{};
+		rec.fid = f;
+		rec.valid = wire::MDS_ATTR_UID;
+		rec.uid = 5;
+		expect_status(c.setattr(rec), 0);
+		u32 ost = o.ost_idx;
+		expect(osts[ost]->owners.size() == 1 && osts[ost]->owners[0].uid == 5, "owner");
+		expect_status(c.unlink(kRootFid, "f"), 0);
+		expect(osts[ost]->destroyed.size() == 1 && osts[1 - ost]->destroyed.empty(),
+		       "objects of a removed file");
+	});
+}
+
+TEST(SimMdt, StripesAreMadeAsAskedForOnce)
+{
+	with_osts(2, [](Client &c, const Osts &osts) {
+		Fid f = c.new_fid();
+		auto made =
+			c.open(kRootFid, "f",
+			       {.flags = kWrite | kCreate | wire::MDS_OPEN_DELAY_CREATE, .fid = f});
+		expect(made.disposition == 0x8000037 && made.md.empty(), "delayed");
+		// The room behind the layout is garbage to be left alone.
+		auto set = c.open(
+			kRootFid, "f",
+			{.flags = kWrite | wire::MDS_OPEN_HAS_EA, .ea = wish(2, 1 << 20, 392)});
+		expect(set.status == 301 && set.disposition == 0x800002b, "setstripe");
+		expect(layout_of(set).stripe_count == 2 && layout_of(set).stripe_size == 1u << 20,
+		       "layout");
+		expect(stripe_of(set, 0).ost_idx != stripe_of(set, 1).ost_idx, "OSTs");
+		auto bad = c.open(kRootFid, "f", {.flags = kWrite | wire::MDS_OPEN_HAS_EA});
+		expect_status(bad, -22);
+		auto again = c.open(kRootFid, "f", {.flags = kWrite});
+		expect(again.disposition == 0x2b && again.md == set.md, "made again");
+		expect(osts[0]->taken() == 1 && osts[1]->taken() == 1, "objects");
+		for (const auto &a : {made, set, again})
+			expect_status(c.close(f, a.body.open_handle), 0);
+	});
+}
+
+TEST(SimMdt, LayoutIntentsMakeObjects)
+{
+	with_osts(2, [](Client &c, const Osts &osts) {
+		using enum wire::LayoutIntentOp;
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		auto a = c.layout(f, LAYOUT_INTENT_WRITE);
+		expect(a.status == 0 && a.locked && a.disposition == 1 && a.transno, "write");
+		expect(a.lock_mode == ldlm::LCK_CR && a.lock_bits == 0xa, "lock");
+		expect(layout_of(a).stripe_count == 1, "layout");
+		expect(c.layout(f, LAYOUT_INTENT_WRITE).md == a.md, "made again");
+		expect(c.layout(f, LAYOUT_INTENT_ACCESS).md == a.md, "read");
+		expect(osts[0]->taken() + osts[1]->taken() == 1, "objects");
+	});
+}
+
+TEST(SimMdt, DirectoriesGiveTheirDefaultOn)
+{
+	with_osts(2, [](Client &c, const Osts &) {
+		Fid d = c.mkdir(kRootFid, "d").body.fid1;
+		wire::MdtRecSetattr rec{};
+		rec.fid = d;
+		expect_status(c.setattr(rec, wish(2, 1 << 20)), 0);
+		rec.valid = wire::MDS_ATTR_MODE;
+		expect_status(c.setattr(rec, wish(2, 1 << 20)), -71);
+		Fid sub = c.mkdir(d, "sub").body.fid1;
+		auto made = c.open(sub, "f", {.flags = kWrite | kCreate, .fid = c.new_fid()});
+		expect(layout_of(made).stripe_count == 2 && layout_of(made).stripe_size == 1u << 20,
+		       "default");
+		expect_status(c.close(made.body.fid1, made.body.open_handle), 0);
+		auto seen = c.getattr(d, wire::OBD_MD_FLGETATTR | wire::OBD_MD_FLDIREA |
+						 wire::OBD_MD_FLEASIZE);
+		expect((seen.body.valid & wire::OBD_MD_FLDIREA) && seen.body.eadatasize == 32,
+		       "getstripe");
 	});
 }
 
