@@ -99,6 +99,9 @@ void MdtTarget::destroy_orphan(osd::Object &o) noexcept
 		TRY(o.attr_get(a));
 		bool dir = is_dir(a);
 		auto layout = is_file(a) ? TRY(read_layout(o)) : cfs::Array<std::byte>();
+		// Its objects are destroyed with it: when their OSTs are here.
+		if (!layout.empty() && !osts_.knows({layout.data(), layout.size()}))
+			return {};
 		osd::Directory *pending = TRY(pending_->directory());
 		PendingName entry(o.fid());
 		auto declare = [&](osd::Transaction &tx) -> cfs::Result<> {
@@ -129,9 +132,18 @@ void MdtTarget::client_left(rpc::Export &e, bool) noexcept
 		release(f);
 }
 
-/// Whoever will come back has come: what is in PENDING and not open is nobody's.
+/// Whoever will come back has come.
 void MdtTarget::ready() noexcept
 {
+	osts_.set_recovering(false);
+	recovered_.store(true, std::memory_order_release);
+	sweep_pending();
+}
+
+/// What is in PENDING and not open is nobody's.
+void MdtTarget::sweep_pending() noexcept
+{
+	cfs::MutexGuard g(sweep_lock_);
 	u32 destroyed = 0;
 	auto done = [&]() -> cfs::Result<> {
 		osd::Directory *pending = TRY(pending_->directory());
@@ -149,7 +161,7 @@ void MdtTarget::ready() noexcept
 			osd::ObjectRef o = TRY(Target::device().object(item->fid));
 			if (o->exists() && opens_.handles(o->fid()) == 0) {
 				destroy_orphan(*o);
-				destroyed++;
+				destroyed += o->exists() ? 0u : 1u;
 			}
 		}
 	}();

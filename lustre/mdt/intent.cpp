@@ -185,8 +185,9 @@ public:
 cfs::Result<> LayoutOf::assign(osd::Object &o) noexcept
 {
 	NewLayout layout;
-	if (t_.replaying(req_) && !replayed_.empty())
-		TRY(layout.adopt(replayed_));
+	std::size_t n = t_.replaying(req_) ? layout_bytes(replayed_) : 0;
+	if (n)
+		TRY(layout.adopt(t_.osts(), replayed_.first(n)));
 	else
 		TRY(t_.reserve_layout(layout, nullptr, {}));
 	auto declare = [&](osd::Transaction &tx) -> cfs::Result<> {

@@ -139,9 +139,18 @@ cfs::Result<> OstSet::add(osp::Osp &osp) noexcept
 		return cfs::fail(EXIST);
 	if (n == osts_.size())
 		return cfs::fail(NOSPC);
+	osp.set_recovering(recovering_);
 	osts_[n] = &osp;
 	count_.store(n + 1, std::memory_order_release);
 	return {};
+}
+
+void OstSet::set_recovering(bool yes) noexcept
+{
+	cfs::MutexGuard g(add_lock_);
+	recovering_ = yes;
+	for (u32 i = 0, n = count(); i < n; i++)
+		osts_[i]->set_recovering(yes);
 }
 
 osp::Osp *OstSet::find(u32 index) noexcept
@@ -150,6 +159,19 @@ osp::Osp *OstSet::find(u32 index) noexcept
 		if (osts_[i]->ost_index() == index)
 			return osts_[i];
 	return nullptr;
+}
+
+bool OstSet::knows(cfs::Bytes ea) noexcept
+{
+	struct Look final : LayoutVisitor {
+		OstSet &osts;
+		explicit Look(OstSet &o) noexcept : osts(o) {}
+		cfs::Result<> object(const Fid &, u32 ost) noexcept override
+		{
+			return osts.find(ost) ? cfs::Result<>{} : cfs::fail(NODEV);
+		}
+	} look(*this);
+	return for_each_object(ea, look).has_value();
 }
 
 void OstSet::destroy_objects(osd::Transaction &tx, cfs::Bytes ea) noexcept
@@ -248,10 +270,14 @@ cfs::Result<> NewLayout::reserve(OstSet &osts, const StripeWish &wish,
 	return collect(osts, start, deadline);
 }
 
-cfs::Result<> NewLayout::adopt(cfs::Bytes ea) noexcept
+cfs::Result<> NewLayout::adopt(OstSet &osts, cfs::Bytes ea) noexcept
 {
+	adopted_from_ = &osts;
 	ea_ = TRY(cfs::Array<std::byte>::make(kSubsys, ea.size()));
 	std::copy(ea.begin(), ea.end(), ea_.begin());
+	// Clients replay it in the user's form, with a wish in the place of the generation.
+	if (plain_head(ea))
+		reinterpret_cast<wire::LovMdsMdV1 *>(ea_.data())->layout_gen = 0;
 	return {};
 }
 
@@ -262,6 +288,8 @@ cfs::Result<> NewLayout::declare(osd::Transaction &tx, osd::Object &file) noexce
 		bytes = head_bytes() + stripes_ * sizeof(wire::LovOstData);
 	for (u32 i = 0; i < stripes_; i++)
 		TRY(reserved_[i].osp()->declare_take(tx));
+	for (u32 i = 0; adopted_from_ && i < adopted_from_->count(); i++)
+		TRY(adopted_from_->at(i).declare_take(tx));
 	ea_ = stripes_ ? TRY(cfs::Array<std::byte>::make(kSubsys, bytes)) : std::move(ea_);
 	return file.declare_xattr_set(tx, wire::XATTR_NAME_LOV, bytes);
 }
@@ -290,8 +318,26 @@ cfs::Result<> NewLayout::build(osd::Transaction &tx, const Fid &file) noexcept
 	return {};
 }
 
+/// The OSTs must not take them for objects that nobody ever used.
+cfs::Result<> NewLayout::note_used(osd::Transaction &tx) noexcept
+{
+	struct Note final : LayoutVisitor {
+		OstSet &osts;
+		osd::Transaction &tx;
+		Note(OstSet &o, osd::Transaction &t) noexcept : osts(o), tx(t) {}
+		cfs::Result<> object(const Fid &object, u32 ost) noexcept override
+		{
+			osp::Osp *osp = osts.find(ost);
+			return osp ? osp->note_used(tx, object) : cfs::fail(NODEV);
+		}
+	} note(*adopted_from_, tx);
+	return for_each_object({ea_.data(), ea_.size()}, note);
+}
+
 cfs::Result<> NewLayout::make(osd::Transaction &tx, osd::Object &file) noexcept
 {
+	if (adopted_from_)
+		TRY(note_used(tx));
 	if (stripes_)
 		TRY(build(tx, file.fid()));
 	return file.xattr_set(tx, wire::XATTR_NAME_LOV, {ea_.data(), ea_.size()});

@@ -70,6 +70,10 @@ public:
 		return n ? next_.fetch_add(1, std::memory_order_relaxed) % n : 0;
 	}
 
+	/// Told of all, now and as they are added: see Osp::set_recovering().
+	void set_recovering(bool yes) noexcept;
+	/// Whether all OSTs of a layout are in it.
+	[[nodiscard]] bool knows(cfs::Bytes ea) noexcept;
 	/// Objects of a layout are removed once the transaction is on disk; what cannot be is said
 	/// on the console.
 	void destroy_objects(osd::Transaction &tx, cfs::Bytes ea) noexcept;
@@ -80,6 +84,7 @@ private:
 	cfs::Array<osp::Osp *> osts_; // written below count_ + 1 by add() only
 	std::atomic<u32> count_{0};
 	std::atomic<u32> next_{0};
+	bool recovering_ CFS_GUARDED_BY(add_lock_) = true;
 };
 
 /// A layout in the making: reserve(), then in a transaction declare() and make(). Reservations that
@@ -94,8 +99,8 @@ public:
 	/// err::INVAL: the first OST that is asked for does not exist. Sleeps.
 	[[nodiscard]] cfs::Result<> reserve(OstSet &osts, const StripeWish &wish,
 					    cfs::Instant deadline) noexcept;
-	/// Of a file that has objects already (replay).
-	[[nodiscard]] cfs::Result<> adopt(cfs::Bytes ea) noexcept;
+	/// Of a file that has objects already, as a replay says.
+	[[nodiscard]] cfs::Result<> adopt(OstSet &osts, cfs::Bytes ea) noexcept;
 	[[nodiscard]] bool wanted() const noexcept { return stripes_ != 0 || !ea_.empty(); }
 	[[nodiscard]] cfs::Result<> declare(osd::Transaction &tx, osd::Object &file) noexcept;
 	/// Takes the objects and stores the EA.
@@ -107,7 +112,10 @@ private:
 	[[nodiscard]] cfs::Result<> build(osd::Transaction &tx, const Fid &file) noexcept;
 	[[nodiscard]] std::size_t head_bytes() const noexcept;
 
+	[[nodiscard]] cfs::Result<> note_used(osd::Transaction &tx) noexcept;
+
 	StripeWish wish_;
+	OstSet *adopted_from_ = nullptr;
 	cfs::Array<osp::Reservation> reserved_;
 	u32 stripes_ = 0;
 	cfs::Array<std::byte> ea_;

@@ -61,7 +61,8 @@ public:
 	/// object is destroyed, once. Sleeps.
 	virtual void stop(target::StopKind kind) noexcept = 0;
 
-	/// One more OST for new files; its index is the osp's. It stays until stop() has returned.
+	/// One more OST for new files; its index is the osp's. It is started afterwards, and stays
+	/// until stop() has returned.
 	/// err::EXIST, err::NOMEM. Any time after start(): clients are refused (err::AGAIN) until
 	/// there is the first one, light-weight connections of servers excepted.
 	[[nodiscard]] virtual cfs::Result<> add_ost(osp::Osp &osp) noexcept = 0;

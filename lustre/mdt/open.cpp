@@ -127,7 +127,7 @@ cfs::Result<> Open::plan_layout(NewLayout &layout, osd::Object *dir) noexcept
 	if (replay()) {
 		// The objects exist: the reply to the first open named them.
 		std::size_t n = layout_bytes(ea_);
-		return n ? layout.adopt(ea_.first(n)) : cfs::Result<>{};
+		return n ? layout.adopt(t_.osts(), ea_.first(n)) : cfs::Result<>{};
 	}
 	if (!given && (!writes() || has(wire::MDS_OPEN_DELAY_CREATE)))
 		return {};

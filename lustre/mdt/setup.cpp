@@ -120,7 +120,11 @@ void MdtTarget::stop(target::StopKind kind) noexcept
 
 cfs::Result<> MdtTarget::add_ost(osp::Osp &osp) noexcept
 {
-	return osts_.add(osp);
+	TRY(osts_.add(osp));
+	// Files that could not be destroyed without it.
+	if (recovered_.load(std::memory_order_acquire))
+		sweep_pending();
+	return {};
 }
 
 std::span<const rpc::Handler> MdtTarget::handlers() noexcept

@@ -169,6 +169,7 @@ private:
 	[[nodiscard]] cfs::Result<> serve_intent(rpc::ServerRequest &req,
 						 ldlm::Peer &peer) noexcept override;
 
+	void sweep_pending() noexcept;
 	[[nodiscard]] cfs::Result<> make_tree(osd::Device &d) noexcept;
 	[[nodiscard]] cfs::Result<> describe_layout(osd::Object &o, Details &out) noexcept;
 	[[nodiscard]] cfs::Result<> describe_link(osd::Object &o, const osd::Attr &a,
@@ -183,6 +184,8 @@ private:
 	OstSet osts_;
 	OpenFiles opens_;
 	Sequences sequences_;
+	std::atomic<bool> recovered_{false};
+	cfs::Mutex sweep_lock_{CFS_LOCK_CLASS("mdt pending")};
 	std::atomic<u32> max_layout_{wire::MAX_MD_SIZE_OLD};
 };
 

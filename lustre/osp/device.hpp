@@ -66,6 +66,8 @@ public:
 	cfs::Result<Reservation> reserve(cfs::Instant deadline) noexcept override;
 	cfs::Result<> declare_take(osd::Transaction &tx) noexcept override;
 	cfs::Result<wire::Fid> take(osd::Transaction &tx, Reservation &r) noexcept override;
+	cfs::Result<> note_used(osd::Transaction &tx, const wire::Fid &object) noexcept override;
+	void set_recovering(bool yes) noexcept override;
 	cfs::Result<> destroy_later(osd::Transaction &tx,
 				    const wire::Fid &object) noexcept override;
 	cfs::Result<> set_owner_later(osd::Transaction &tx, const wire::Fid &object,
@@ -214,6 +216,7 @@ private:
 	u64 create_count_ CFS_GUARDED_BY(lock_) = kCreateMin;
 	bool last_known_ CFS_GUARDED_BY(lock_) = false; // used_ is not just a new MDT's
 	bool clean_ CFS_GUARDED_BY(lock_) = false;	// orphans of this connection are gone
+	bool recovering_ CFS_GUARDED_BY(lock_) = false; // the MDT's clients replay
 	bool no_space_ CFS_GUARDED_BY(lock_) = false;
 	bool pool_busy_ CFS_GUARDED_BY(lock_) = false;
 	cfs::Instant pool_retry_ CFS_GUARDED_BY(lock_);

@@ -313,4 +313,27 @@ cfs::Result<wire::Fid> OspDevice::take(osd::Transaction &tx, Reservation &r) noe
 	return fid;
 }
 
+cfs::Result<> OspDevice::note_used(osd::Transaction &tx, const wire::Fid &object) noexcept
+{
+	cfs::MutexGuard order(take_lock_);
+	u64 number = ost::number_of(object);
+	{
+		cfs::SpinGuard g(lock_);
+		if (number <= used_)
+			return {};
+	}
+	TRY(write_slot(tx, *objid_, ost_index_, number));
+	TRY(write_slot(tx, *objseq_, ost_index_, ost::counted_in(object)));
+	cfs::SpinGuard g(lock_);
+	used_ = number;
+	return {};
+}
+
+void OspDevice::set_recovering(bool yes) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	recovering_ = yes;
+	wake_thread();
+}
+
 } // namespace osp

@@ -104,6 +104,14 @@ public:
 	[[nodiscard]] virtual cfs::Result<wire::Fid> take(osd::Transaction &tx,
 							  Reservation &r) noexcept = 0;
 
+	/// An object that was taken in another life of the MDT is used after all: a replayed
+	/// request names it. Within a transaction for which declare_take() was called.
+	[[nodiscard]] virtual cfs::Result<> note_used(osd::Transaction &tx,
+						      const wire::Fid &object) noexcept = 0;
+	/// While the MDT recovers, nothing is cleared away that replays may name, and no object is
+	/// given out. Before start(), and when it is over. Any thread.
+	virtual void set_recovering(bool yes) noexcept = 0;
+
 	/// Removes an object when the transaction has been committed. Within it. err::NOMEM: it
 	/// will not be removed.
 	[[nodiscard]] virtual cfs::Result<> destroy_later(osd::Transaction &tx,

@@ -29,7 +29,7 @@ OspDevice::Act OspDevice::next_act(cfs::Instant now) noexcept
 	if (!full_)
 		return Act::nothing;
 	if (!pool_busy_ && now >= pool_retry_) {
-		if (!clean_ && reserved_ == 0)
+		if (!clean_ && !recovering_ && reserved_ == 0)
 			return last_known_ ? Act::clean : Act::ask_last;
 		if (clean_ && low() && !no_space_)
 			return Act::create;
@@ -47,7 +47,7 @@ cfs::Instant OspDevice::next_time() noexcept
 	cfs::Instant t = cfs::Instant::never();
 	if (!full_)
 		return t;
-	if (!pool_busy_ && (!clean_ || low()))
+	if (!pool_busy_ && !recovering_ && (!clean_ || low()))
 		t = std::min(t, pool_retry_);
 	if (!statfs_busy_)
 		t = std::min(t, statfs_due_);

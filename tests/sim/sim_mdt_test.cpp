@@ -79,6 +79,8 @@ public:
 		reserved_--;
 		return wire::make_fid(wire::FID_SEQ_IDIF | u64{index_} << 16, next_++);
 	}
+	cfs::Result<> note_used(osd::Transaction &, const Fid &) noexcept override { return {}; }
+	void set_recovering(bool) noexcept override {}
 	cfs::Result<> destroy_later(osd::Transaction &, const Fid &object) noexcept override
 	{
 		destroyed.push_back(object);
