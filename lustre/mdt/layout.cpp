@@ -227,7 +227,16 @@ std::size_t NewLayout::head_bytes() const noexcept
 	return wish_.pool.view().empty() ? sizeof(wire::LovMdsMdV1) : sizeof(wire::LovMdsMdV3);
 }
 
-/// One object from each OST that has one, beginning with `start`.
+bool NewLayout::has_object_of(const osp::Osp &osp) const noexcept
+{
+	for (u32 i = 0; i < stripes_; i++)
+		if (reserved_[i].osp() == &osp)
+			return true;
+	return false;
+}
+
+/// One object from each OST that has one in time, beginning with `start`. Who is away is waited for
+/// only when there is nobody else.
 cfs::Result<> NewLayout::collect(OstSet &osts, u32 start, cfs::Instant deadline) noexcept
 {
 	cfs::Errno why = NOSPC;
@@ -235,7 +244,7 @@ cfs::Result<> NewLayout::collect(OstSet &osts, u32 start, cfs::Instant deadline)
 	bool waiting = deadline > cfs::Instant::now();
 	for (u32 i = 0; i < n && stripes_ < reserved_.size(); i++) {
 		osp::Osp &osp = osts.at((start + i) % n);
-		if (!waiting && !osp.usable())
+		if (has_object_of(osp) || (!osp.usable() && (!waiting || stripes_)))
 			continue;
 		auto r = osp.reserve(deadline);
 		if (r)
@@ -265,9 +274,8 @@ cfs::Result<> NewLayout::reserve(OstSet &osts, const StripeWish &wish,
 	}
 	reserved_ = TRY(cfs::Array<osp::Reservation>::make(kSubsys, count));
 	// First whoever has objects at hand, then whoever makes some in time.
-	if (collect(osts, start, cfs::Instant{}))
-		return {};
-	return collect(osts, start, deadline);
+	(void)collect(osts, start, cfs::Instant{});
+	return stripes_ == count ? cfs::Result<>{} : collect(osts, start, deadline);
 }
 
 cfs::Result<> NewLayout::adopt(OstSet &osts, cfs::Bytes ea) noexcept

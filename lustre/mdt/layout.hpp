@@ -107,6 +107,7 @@ public:
 	[[nodiscard]] cfs::Result<> make(osd::Transaction &tx, osd::Object &file) noexcept;
 
 private:
+	[[nodiscard]] bool has_object_of(const osp::Osp &osp) const noexcept;
 	[[nodiscard]] cfs::Result<> collect(OstSet &osts, u32 start,
 					    cfs::Instant deadline) noexcept;
 	[[nodiscard]] cfs::Result<> build(osd::Transaction &tx, const Fid &file) noexcept;

@@ -71,7 +71,7 @@ public:
 u64 Open::wanted_attrs() const noexcept
 {
 	u64 wanted = wire::OBD_MD_FLEASIZE | wire::OBD_MD_FLACL;
-	if (!has(wire::MDS_OPEN_BY_FID) && !replay())
+	if (!has(wire::MDS_OPEN_BY_FID))
 		wanted |= wire::OBD_MD_FLMODEASIZE;
 	return wanted;
 }
