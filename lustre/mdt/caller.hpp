@@ -60,10 +60,10 @@ struct Caller {
 	{
 		return (caps >> static_cast<unsigned>(c) & 1) != 0;
 	}
+	/// Supplementary groups come as far as the client thought they matter; 0 there says nothing.
 	[[nodiscard]] bool in_group(u32 g) const noexcept
 	{
-		return g == gid || ((g == groups[0] || g == groups[1]) && g != 0) ||
-		       (g == 0 && gid == 0);
+		return g == gid || (g != 0 && (g == groups[0] || g == groups[1]));
 	}
 	[[nodiscard]] bool owns(const osd::Attr &a) const noexcept
 	{

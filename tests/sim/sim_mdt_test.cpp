@@ -48,7 +48,7 @@ class FakeOsp final : public osp::Osp
 	u32 reserved_ = 0;
 
 public:
-	std::vector<Fid> destroyed;
+	std::vector<Fid> destroyed, noted;
 	std::vector<osp::OwnerChange> owners;
 
 	explicit FakeOsp(u32 index) : index_(index) {}
@@ -79,7 +79,11 @@ public:
 		reserved_--;
 		return wire::make_fid(wire::FID_SEQ_IDIF | u64{index_} << 16, next_++);
 	}
-	cfs::Result<> note_used(osd::Transaction &, const Fid &) noexcept override { return {}; }
+	cfs::Result<> note_used(osd::Transaction &, const Fid &object) noexcept override
+	{
+		noted.push_back(object);
+		return {};
+	}
 	void set_recovering(bool) noexcept override {}
 	cfs::Result<> destroy_later(osd::Transaction &, const Fid &object) noexcept override
 	{
@@ -663,6 +667,41 @@ TEST(SimMdt, WhatWasAnsweredSurvivesCrashes)
 			nodes[0]->crash();
 			sleep_for(kSecond);
 			nodes[0]->restart();
+		});
+	});
+}
+
+TEST(SimMdt, ReplayedCreatesKeepTheirObjects)
+{
+	run_seeds(5, [](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		Osts osts{std::make_shared<FakeOsp>(0u)};
+		serve(*nodes[0], disk, osts);
+		cluster::start(*nodes[1], [nid, nodes, osts](cluster::Stack &s) {
+			{
+				Client c(s, nid, "client-a");
+				expect_status(c.mkdir(kRootFid, "first"), 0);
+				// What a client puts there when it has the reply: the layout, in
+				// the form of a wish. It counts in the replay only.
+				auto ea = wish(1, 1 << 20, 56);
+				auto &o = *reinterpret_cast<wire::LovOstData *>(ea.data() + 32);
+				o.ost_oi.oi.oi_id = 77;
+				Fid f = c.new_fid();
+				auto made = c.open(kRootFid, "f",
+						   {.flags = kWrite | kCreate, .fid = f, .ea = ea});
+				expect(stripe_of(made, 0).ost_oi.oi.oi_id == 1, "a wish counted");
+				nodes[0]->crash();
+				nodes[0]->restart();
+				auto seen = c.lookup(kRootFid, "f");
+				expect(seen.status == 0 && seen.body.fid1 == f, "replayed");
+				expect(stripe_of(seen, 0).ost_oi.oi.oi_id == 77, "object");
+				expect(layout_of(seen).layout_gen == 0, "generation");
+				expect(osts[0]->noted.size() == 1 && osts[0]->taken() == 1,
+				       "taken anew");
+			}
+			nodes[0]->stop();
 		});
 	});
 }
