@@ -42,9 +42,15 @@ Result<> ClientConfig::attach(std::string_view device, std::string_view type,
 
 Result<> ClientConfig::setup(std::string_view device, std::span<const cfs::Bytes> args) noexcept
 {
+	return connect(device, text(args, 0), text(args, 1));
+}
+
+Result<> ClientConfig::connect(std::string_view device, std::string_view target,
+			       std::string_view node) noexcept
+{
 	std::string_view type(type_);
 	if (type == "osc")
-		return mount_.data().setup_osc(device, text(args, 0), text(args, 1));
+		return mount_.data().setup_osc(device, target, node);
 	if (type != "mdc")
 		return {}; // lov and lmv are not devices of their own here
 	if (mount_.has_mdc()) {
@@ -54,9 +60,9 @@ Result<> ClientConfig::setup(std::string_view device, std::span<const cfs::Bytes
 		return cfs::fail(OPNOTSUPP);
 	}
 	TRY(keep(mdc_, device));
-	TRY(keep(mdt_, text(args, 0)));
-	TRY(mount_.make_mdc(device, text(args, 0)));
-	return mount_.mdt().add_connection(text(args, 1));
+	TRY(keep(mdt_, target));
+	TRY(mount_.make_mdc(device, target));
+	return mount_.mdt().add_connection(node);
 }
 
 Result<> ClientConfig::add_uuid(std::string_view node, u64 nid4, std::string_view nid_text) noexcept

@@ -64,6 +64,10 @@ class ClientConfig final : public llog::ConfigHandler
 	char mdc_[64] = {};
 	char mdt_[wire::UUID_MAX] = {};
 
+	/// A device of the attached type, served by a node.
+	[[nodiscard]] Result<> connect(std::string_view device, std::string_view target,
+				       std::string_view node) noexcept;
+
 public:
 	explicit ClientConfig(Mount &m) noexcept : mount_(m) {}
 
