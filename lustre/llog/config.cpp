@@ -343,18 +343,19 @@ Result<> ConfigReader::marker(const CfgView &c) noexcept
 	auto *m = reinterpret_cast<const wire::CfgMarker *>(c.buffers[1].data());
 	if (m->flags & wire::CM_END) {
 		inside_ = skipping_ = false;
-		handler_.group_ = {};
+		handler_.set_group({});
 		return {};
 	}
 	if (!(m->flags & wire::CM_START))
 		return fail(PROTO);
 	inside_ = true;
 	skipping_ = m->flags & wire::CM_SKIP;
-	CfgGroup &g = handler_.group_;
+	CfgGroup g;
 	g.target = keep(target_, m->tgtname.view());
 	g.comment = keep(comment_, m->comment.view());
 	g.step = m->step;
 	g.excluded = m->flags & wire::CM_EXCLUDE || is_excluded(g.target);
+	handler_.set_group(g);
 	return {};
 }
 
@@ -441,7 +442,7 @@ Result<> ConfigReader::target_command(const CfgView &c) noexcept
 	t.index = TRY(number(c.text(2)));
 	t.gen = TRY(number(c.text(3)));
 	t.mdc_uuid = c.text(4);
-	t.active = c.command != LcfgCommand::LCFG_LOV_ADD_INA && !handler_.group_.excluded;
+	t.active = c.command != LcfgCommand::LCFG_LOV_ADD_INA && !handler_.group().excluded;
 	switch (c.command) {
 	case LcfgCommand::LCFG_LOV_DEL_OBD:
 		return handler_.del_ost(t);

@@ -73,6 +73,7 @@ public:
 	cfs::Result<> set_owner_later(osd::Transaction &tx, const wire::Fid &object,
 				      const OwnerChange &to) noexcept override;
 	cfs::Result<> drain(cfs::Instant deadline) noexcept override;
+	void unreserve() noexcept override;
 	void destroy() noexcept override;
 
 	// ---- parameters ----
@@ -141,8 +142,6 @@ private:
 	// ---- rpc::ImportUser ----
 	void on_disconnected(rpc::Import &) noexcept override;
 	void on_full(rpc::Import &) noexcept override;
-
-	void unreserve() noexcept override;
 
 	// ---- the thread ----
 	void run() noexcept;

@@ -123,12 +123,12 @@ public:
 	/// Waits until every change that was committed has been made on the OST.
 	[[nodiscard]] virtual cfs::Result<> drain(cfs::Instant deadline) noexcept = 0;
 
+	/// Reservation's: one goes without having been used.
+	virtual void unreserve() noexcept = 0;
 	virtual void destroy() noexcept = 0;
 
 protected:
-	friend class Reservation;
 	~Osp() = default;
-	virtual void unreserve() noexcept = 0;
 	[[nodiscard]] static Reservation make_reservation(Osp *o) noexcept
 	{
 		return Reservation(o);

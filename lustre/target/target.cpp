@@ -328,8 +328,8 @@ cfs::Result<> Modification::begin() noexcept
 {
 	if (req_ && req_->exp())
 		client_ = Client::of(*req_->exp());
-	tx_ = TRY(target_.device_->begin());
-	ticket_ = TRY(target_.commits_.ticket());
+	tx_ = TRY(target_.device().begin());
+	ticket_ = TRY(target_.commits().ticket());
 	if (client_)
 		return client_->declare(*tx_);
 	return {};
@@ -354,12 +354,12 @@ cfs::Result<> Modification::check_version(unsigned n, osd::Object &o) noexcept
 	if (!req_)
 		return {};
 	req_->set_pre_version(n, now);
-	if (!req_->has_flag(wire::MSG_REPLAY) || !target_.recovery_.checks_versions())
+	if (!req_->has_flag(wire::MSG_REPLAY) || !target_.recovery().checks_versions())
 		return {};
 	wire::ObjectVersion wanted = req_->body().pre_versions[n].get();
 	if (wanted == wire::kVersionUnchecked || wanted == now)
 		return {};
-	target_.recovery_.versions_failed(*req_->exp());
+	target_.recovery().versions_failed(*req_->exp());
 	return cfs::fail(cfs::err::OVERFLOWED);
 }
 
@@ -369,7 +369,7 @@ u64 Modification::version() noexcept
 		Transno replayed{};
 		if (req_ && req_->has_flag(wire::MSG_REPLAY))
 			replayed = req_->body().transno.get();
-		transno_ = target_.commits_.assign(*tx_, std::move(ticket_), replayed);
+		transno_ = target_.commits().assign(*tx_, std::move(ticket_), replayed);
 	}
 	return static_cast<u64>(transno_);
 }

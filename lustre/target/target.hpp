@@ -100,7 +100,6 @@ protected:
 	virtual void recovered() noexcept {}
 
 private:
-	friend class Modification;
 	class ClientLoader;
 	class ReplyLoader;
 

@@ -107,12 +107,13 @@ public:
 
 	/// The group of the command being told.
 	[[nodiscard]] const CfgGroup &group() const noexcept { return group_; }
+	/// The reader's.
+	void set_group(const CfgGroup &g) noexcept { group_ = g; }
 
 protected:
 	~ConfigHandler() = default;
 
 private:
-	friend class ConfigReader;
 	CfgGroup group_{};
 };
 
