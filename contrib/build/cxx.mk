@@ -17,6 +17,11 @@ include $(KBUILD_EXTMOD)/config.mk
 cfs-objs = $(sort $(patsubst $(src)/%.cpp,%.o,$(patsubst $(src)/%.c,%.o, \
 	$(foreach p,$(1),$(wildcard $(src)/$(p))))))
 
+# Sources by pattern, from the top of the tree, for $(module)-copies: of other folders, and compiled
+# for this module alone.
+cfs-sources = $(sort $(patsubst $(CFS_TOP)/%,%,$(wildcard $(addprefix $(CFS_TOP)/,$(1)))))
+cfs-copy-obj = $(1)-$(subst /,-,$(basename $(2))).o
+
 cfs-include := -I$(CFS_TOP) -I$(CFS_TOP)/libcfs/include -I$(CFS_TOP)/lnet/include -I$(CFS_TOP)/lustre/include \
 	-I$(KBUILD_EXTMOD)/include -fmacro-prefix-map=$(KBUILD_EXTMOD)/= \
 	-fmacro-prefix-map=$(CFS_TOP)/=
@@ -64,8 +69,10 @@ endef
 
 define cfs-module
 obj-m += $(1).o
-$(1)-y := $$($(1)-c) $$($(1)-cxx) $(if $($(1)-cxx),$(1)-cxxrt.o)
+$(1)-y := $$($(1)-c) $$($(1)-cxx) $(foreach s,$($(1)-copies),$(call cfs-copy-obj,$(1),$(s))) \
+	$(if $($(1)-cxx),$(1)-cxxrt.o)
 $(foreach o,$($(1)-cxx),$(eval $(call cfs-cxx-object,$(o),$(src)/$(o:.o=.cpp))))
+$(foreach s,$($(1)-copies),$(eval $(call cfs-cxx-object,$(call cfs-copy-obj,$(1),$(s)),$(CFS_TOP)/$(s))))
 $(if $($(1)-cxx),$(eval $(call cfs-cxx-object,$(1)-cxxrt.o,$(CFS_TOP)/libcfs/cxxrt.cpp)))
 $(foreach o,$($(1)-c),$(eval $(call cfs-c-object,$(o))))
 endef
