@@ -470,8 +470,10 @@ TEST(SimData, AnEvictedClientLosesWhatItHadNotWrittenAndSaysSo)
 				check(!data_vfs::fsync(vi), "an eviction that nobody was told of");
 				// While it is dropping what it had, a write may be lost too.
 				u32 tries = 0;
-				while (!data_vfs::write(vi, 0, now) || !data_vfs::fsync(vi))
+				while (!data_vfs::write(vi, 0, now) || !data_vfs::fsync(vi)) {
 					check(++tries < 10, "no end of errors");
+					sleep_for(kSecond);
+				}
 				*step = 3;
 				return;
 			}
