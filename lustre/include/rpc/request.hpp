@@ -253,19 +253,20 @@ class RequestSet final : private RequestUser
 	cfs::Errno first_error_ CFS_GUARDED_BY(lock_){};
 	RequestUser *user_;
 
-	void finished(cfs::Result<i32> r) noexcept
-	{
-		cfs::SpinGuard g(lock_);
-		if (!r && first_error_ == cfs::Errno{})
-			first_error_ = r.error();
-		if (--pending_ == 0)
-			waitq_.wake_all();
-	}
 	void on_complete(ClientRequest &req, cfs::Result<i32> r) noexcept override
 	{
 		if (user_)
 			user_->on_complete(req, r);
-		finished(r);
+		cfs::SpinGuard g(lock_);
+		if (!r && first_error_ == cfs::Errno{})
+			first_error_ = r.error();
+	}
+	/// Counted here, because this is the last that a set hears of a request.
+	void on_gone(ClientRequest &) noexcept override
+	{
+		cfs::SpinGuard g(lock_);
+		if (--pending_ == 0)
+			waitq_.wake_all();
 	}
 
 public:
