@@ -8,6 +8,9 @@
 // A log that is being read is `busy`, by follow()'s caller or by the thread, and stays in the list.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
+
 #include "ldlm/rpc_links.hpp"
 #include "libcfs/containers.hpp"
 #include "libcfs/thread.hpp"
@@ -53,9 +56,10 @@ private:
 		static constexpr cfs_subsys kSubsys = CFS_S_MGC;
 		Followed(std::string_view n, Kind k, llog::ConfigHandler &h,
 			 std::string_view excluded) noexcept
-		    : name_length(n.copy(name, sizeof(name))), kind(k), handler(h),
+		    : name_length(std::min(n.size(), sizeof(name))), kind(k), handler(h),
 		      reader(h, view(), excluded)
 		{
+			std::memcpy(name, n.data(), name_length);
 		}
 		[[nodiscard]] std::string_view view() const noexcept { return {name, name_length}; }
 
@@ -94,6 +98,7 @@ private:
 								 cfs::WaitMode mode) noexcept;
 	void run() noexcept;
 	void drop_locks() noexcept;
+	void forget_locks() noexcept;
 	[[nodiscard]] Followed *due(cfs::Instant now) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Instant next_time() noexcept CFS_REQUIRES(lock_);
 	void remove(Followed &f) noexcept;

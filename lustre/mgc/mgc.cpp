@@ -72,6 +72,23 @@ cfs::Result<> MgcDevice::connect(cfs::WaitMode mode, cfs::Instant deadline) noex
 	return import_->wait_full(mode, deadline);
 }
 
+/// Lock objects must not outlive their namespace.
+void MgcDevice::forget_locks() noexcept
+{
+	for (bool more = true; more;) {
+		ldlm::ClientLockPtr lock;
+		cfs::SpinGuard g(lock_);
+		more = false;
+		for (Followed &f : list_)
+			if (f.lock) {
+				lock = std::move(f.lock);
+				more = true;
+				break;
+			}
+		g.unlock();
+	}
+}
+
 void MgcDevice::stop() noexcept
 {
 	List left;
@@ -80,11 +97,13 @@ void MgcDevice::stop() noexcept
 		closing_ = true;
 		waitq_.wake_all();
 	}
+	forget_locks();
 	bool reachable = import_->state() == rpc::ImportState::full;
 	cfs::Instant until = cfs::after(kGoodbye);
 	bool closed = reachable && locks_.close(true, cfs::WaitMode::idle, until);
 	(void)import_->disconnect(cfs::WaitMode::idle, cfs::after(kGoodbye));
 	thread_.join();
+	forget_locks();
 	if (!closed)
 		(void)locks_.close(false, cfs::WaitMode::idle, cfs::Instant::never());
 	{
@@ -127,11 +146,9 @@ void MgcDevice::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noex
 	auto id = reinterpret_cast<std::uintptr_t>(lock.user_data());
 	ldlm::ClientLockPtr gone;
 	cfs::SpinGuard g(lock_);
-	if (closing_)
-		return;
 	for (Followed &f : list_)
 		if (f.id == id) {
-			f.lost = true;
+			f.lost = !closing_;
 			f.when = requeue_time();
 			gone = std::move(f.lock);
 			news_ = true;
@@ -166,7 +183,7 @@ cfs::Result<llog::ProcessResult> MgcDevice::update(Followed &f, cfs::WaitMode mo
 	{
 		// It may have been lost again already.
 		cfs::SpinGuard g(lock_);
-		if (!f.lost)
+		if (!f.lost && !closing_)
 			std::swap(f.lock, lock);
 	}
 	auto log = TRY(RemoteLog::open(*import_, f.view()));
