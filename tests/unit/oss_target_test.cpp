@@ -2,6 +2,7 @@
 // An OST over RPC: what it grants, objects made for an MDT, data of clients (spec 05).
 #include <numeric>
 
+#include "ldlm/rpc_links.hpp"
 #include "lustre/osd/mem/mem.hpp"
 #include "ost/ost.hpp"
 #include "rpc/data_checksum.hpp"
@@ -559,6 +560,130 @@ TEST_F(OssTarget, ARestartKeepsWhatWasWritten)
 	EXPECT_EQ(g.status, 10000);
 	EXPECT_EQ(g.data, data);
 	EXPECT_EQ(*create(32), wire::make_fid(0x100000000, 32));
+}
+
+/// Holds locks and says what size it thinks an object has.
+struct Holder final : ldlm::LockUser {
+	ldlm::ClientLocks locks;
+	std::atomic<int> cancelled{0}, glimpsed{0};
+	std::atomic<u64> size{0};
+
+	void on_cancel(ldlm::ClientLock &, const ldlm::CancelInfo &) noexcept override
+	{
+		cancelled++;
+	}
+	bool on_drop_bits(ldlm::ClientLock &, u64) noexcept override { return false; }
+	cfs::Result<std::size_t> on_glimpse(ldlm::ClientLock &, cfs::Bytes,
+					    cfs::MutBytes lvb) noexcept override
+	{
+		glimpsed++;
+		wire::OstLvb l{};
+		l.size = size.load();
+		memcpy(lvb.data(), &l, sizeof(l));
+		return sizeof(l);
+	}
+	struct Got {
+		cfs::Result<ldlm::EnqueueResult> result;
+		wire::OstLvb lvb{};
+	};
+	Got enqueue(u64 number, ldlm::Mode mode, u64 flags = 0)
+	{
+		ldlm::EnqueueSpec s;
+		s.type = ldlm::LDLM_EXTENT;
+		s.name = ldlm::ResName::of_object(object(number));
+		s.mode = mode;
+		s.policy = ldlm::Policy::of_extent(0, ldlm::kEof);
+		s.flags = flags;
+		s.lvb_type = wire::LvbType::LVB_T_OST;
+		s.lvb_max = sizeof(wire::OstLvb);
+		std::byte lvb[sizeof(wire::OstLvb)]{};
+		Got g{locks.ns().enqueue(s, lvb)};
+		memcpy(&g.lvb, lvb, sizeof(g.lvb));
+		return g;
+	}
+};
+
+class OssLocks : public OssTarget
+{
+protected:
+	std::unique_ptr<ClientBox> second_;
+	Holder a_, b_;
+
+	std::unique_ptr<ClientBox> join(const char *uuid, Holder &h)
+	{
+		auto c = std::make_unique<ClientBox>(
+			*box_->rpc, std::vector{Nid::lo()}, uuid, [uuid](ImportSpec &s) {
+				s.device = uuid;
+				s.wanted.connect_flags = kClientFlags;
+				s.wanted.connect_flags2 = kClientFlags2;
+				s.wanted.brw_size = 64 << 20;
+				s.wanted.cksum_types = 0xf7;
+			});
+		EXPECT_TRUE(h.locks.open(*ldlm_, *c->imp, uuid, h));
+		EXPECT_TRUE(c->connect());
+		return c;
+	}
+	void SetUp() override
+	{
+		OssTarget::SetUp();
+		connect_mdt();
+		ASSERT_TRUE(create(32));
+		client_ = join("client-a", a_);
+		second_ = join("client-b", b_);
+	}
+	void TearDown() override
+	{
+		for (Holder *h : {&a_, &b_})
+			EXPECT_TRUE(h->locks.close(true, cfs::WaitMode::idle,
+						   cfs::after(cfs::Duration::seconds(20))));
+		second_.reset();
+		OssTarget::TearDown();
+	}
+};
+
+TEST_F(OssLocks, ALockComesWithSizeAndTimesOrWithTheReasonThatThereAreNone)
+{
+	ASSERT_EQ(write(3, {{0, 5000}}, pattern(5000, 1)).status, 0);
+	auto got = a_.enqueue(3, ldlm::LCK_PW);
+	ASSERT_TRUE(got.result);
+	EXPECT_TRUE(got.result->use);
+	EXPECT_EQ(got.lvb.size, 5000u);
+	EXPECT_EQ(got.lvb.blocks, 16u);
+	auto none = a_.enqueue(77, ldlm::LCK_PR);
+	ASSERT_TRUE(none.result);
+	EXPECT_EQ(none.lvb.blocks, 0xffbadbad7ffffffe);
+}
+
+TEST_F(OssLocks, AGlimpseAsksTheHolder)
+{
+	auto held = a_.enqueue(4, ldlm::LCK_PW);
+	ASSERT_TRUE(held.result);
+	a_.size = 1 << 20;
+	auto seen = b_.enqueue(4, ldlm::LCK_PR, wire::LDLM_FL_HAS_INTENT);
+	ASSERT_TRUE(seen.result);
+	EXPECT_EQ(seen.result->status, 301);
+	EXPECT_FALSE(seen.result->use);
+	EXPECT_EQ(seen.lvb.size, 1u << 20);
+	EXPECT_EQ(a_.glimpsed, 1);
+	EXPECT_EQ(a_.cancelled, 0);
+}
+
+TEST_F(OssLocks, LocklessWritesAndDestructionTakeLocksAway)
+{
+	{
+		auto held = b_.enqueue(5, ldlm::LCK_PR);
+		ASSERT_TRUE(held.result);
+	}
+	EXPECT_EQ(write(5, {{0, 4096}}, pattern(4096, 2)).status, 0);
+	EXPECT_EQ(b_.cancelled, 1);
+	auto again = b_.enqueue(5, ldlm::LCK_PR);
+	ASSERT_TRUE(again.result);
+	EXPECT_EQ(again.lvb.size, 4096u);
+	again.result->use.release();
+	auto r = Request<op::OstDestroy>::make(*mdt_->imp);
+	r->get<fld::OstBody>().oa = of(5);
+	ASSERT_TRUE(r->send_wait());
+	EXPECT_EQ(b_.cancelled, 2);
 }
 
 } // namespace
