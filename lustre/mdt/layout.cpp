@@ -174,47 +174,64 @@ bool OstSet::knows(cfs::Bytes ea) noexcept
 	return for_each_object(ea, look).has_value();
 }
 
+namespace
+{
+
+/// Visitors of the objects of a layout. Not local to the functions: their names would get too long
+/// for objtool.
+class Destroy final : public LayoutVisitor
+{
+	OstSet &osts_;
+	osd::Transaction &tx_;
+
+public:
+	Destroy(OstSet &o, osd::Transaction &t) noexcept : osts_(o), tx_(t) {}
+	cfs::Result<> object(const Fid &object, u32 ost) noexcept override
+	{
+		osp::Osp *osp = osts_.find(ost);
+		auto r = osp ? osp->destroy_later(tx_, object) : cfs::fail(NODEV);
+		if (!r)
+			CERROR(OstSet::kSubsys, "object {} of OST{:04x} is left behind: rc = {}",
+			       object, ost, r);
+		return {};
+	}
+};
+
+class ChangeOwner final : public LayoutVisitor
+{
+	OstSet &osts_;
+	osd::Transaction &tx_;
+	const osp::OwnerChange &to_;
+
+public:
+	ChangeOwner(OstSet &o, osd::Transaction &t, const osp::OwnerChange &to) noexcept
+	    : osts_(o), tx_(t), to_(to)
+	{
+	}
+	cfs::Result<> object(const Fid &object, u32 ost) noexcept override
+	{
+		osp::Osp *osp = osts_.find(ost);
+		auto r = osp ? osp->set_owner_later(tx_, object, to_) : cfs::fail(NODEV);
+		if (!r)
+			CERROR(OstSet::kSubsys,
+			       "object {} of OST{:04x} keeps its former owner: rc = {}", object,
+			       ost, r);
+		return {};
+	}
+};
+
+} // namespace
+
 void OstSet::destroy_objects(osd::Transaction &tx, cfs::Bytes ea) noexcept
 {
-	struct Destroy final : LayoutVisitor {
-		OstSet &osts;
-		osd::Transaction &tx;
-		Destroy(OstSet &o, osd::Transaction &t) noexcept : osts(o), tx(t) {}
-		cfs::Result<> object(const Fid &object, u32 ost) noexcept override
-		{
-			osp::Osp *osp = osts.find(ost);
-			auto r = osp ? osp->destroy_later(tx, object) : cfs::fail(NODEV);
-			if (!r)
-				CERROR(kSubsys, "object {} of OST{:04x} is left behind: rc = {}",
-				       object, ost, r);
-			return {};
-		}
-	} d(*this, tx);
+	Destroy d(*this, tx);
 	if (auto r = for_each_object(ea, d); !r)
 		CERROR(kSubsys, "a layout makes no sense, its objects are left behind: rc = {}", r);
 }
 
 void OstSet::set_owner(osd::Transaction &tx, cfs::Bytes ea, const osp::OwnerChange &to) noexcept
 {
-	struct Change final : LayoutVisitor {
-		OstSet &osts;
-		osd::Transaction &tx;
-		const osp::OwnerChange &to;
-		Change(OstSet &o, osd::Transaction &t, const osp::OwnerChange &c) noexcept
-		    : osts(o), tx(t), to(c)
-		{
-		}
-		cfs::Result<> object(const Fid &object, u32 ost) noexcept override
-		{
-			osp::Osp *osp = osts.find(ost);
-			auto r = osp ? osp->set_owner_later(tx, object, to) : cfs::fail(NODEV);
-			if (!r)
-				CERROR(kSubsys,
-				       "object {} of OST{:04x} keeps its former owner: rc = {}",
-				       object, ost, r);
-			return {};
-		}
-	} c(*this, tx, to);
+	ChangeOwner c(*this, tx, to);
 	if (auto r = for_each_object(ea, c); !r)
 		CERROR(kSubsys, "a layout makes no sense, its objects keep their owner: rc = {}",
 		       r);
