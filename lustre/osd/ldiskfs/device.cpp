@@ -406,11 +406,11 @@ void DeviceImpl::close() noexcept
 {
 	if (root_)
 		std::exchange(root_, nullptr)->put();
-	{
-		cfs::MutexGuard g(sequences_lock_);
+	// Nobody is inside any more, and an inode's end may sleep.
+	[this]() CFS_NO_TSA {
 		sequences_.clear_and_dispose(
 			[](SequenceDir *s) { cfs::UniquePtr<SequenceDir> end(s); });
-	}
+	}();
 	top_.inode.reset();
 	root_folder_.inode.reset();
 	oi_.clear();

@@ -144,6 +144,9 @@ private:
 					   bool *made = nullptr) noexcept;
 	cfs::Result<InodeRef> create_special(ldi_tx *tx, ldi_inode *dir, std::string_view name,
 					     const Special &what) noexcept;
+	[[nodiscard]] SequenceDir *find_sequence(std::uint64_t seq) noexcept;
+	[[nodiscard]] cfs::Result<SequenceDir *> add_sequence(std::uint64_t seq,
+							      bool make) noexcept;
 	cfs::Result<cfs::UniquePtr<SequenceDir>> load_sequence(std::uint64_t seq,
 							       bool make) noexcept;
 
@@ -170,7 +173,10 @@ private:
 	ObjectImpl *root_ = nullptr;
 	Folder root_folder_; ///< for what is made at mount, before there are users
 	Folder top_;	     ///< O/
-	cfs::Mutex sequences_lock_{CFS_LOCK_CLASS("osd sequences")};
+	/// Taken without a transaction, and transactions run within it.
+	cfs::Mutex loading_lock_{CFS_LOCK_CLASS("osd sequence loading")};
+	cfs::SpinLock sequences_lock_{CFS_LOCK_CLASS("osd sequences")};
+	/// Only grows until the device is closed.
 	cfs::List<SequenceDir, &SequenceDir::link> sequences_ CFS_GUARDED_BY(sequences_lock_);
 };
 

@@ -200,22 +200,36 @@ Result<cfs::UniquePtr<SequenceDir>> DeviceImpl::load_sequence(std::uint64_t seq,
 	return s;
 }
 
+SequenceDir *DeviceImpl::find_sequence(std::uint64_t seq) noexcept
+{
+	cfs::SpinGuard g(sequences_lock_);
+	for (SequenceDir &d : sequences_)
+		if (d.seq == seq)
+			return &d;
+	return nullptr;
+}
+
+/// Under the loading lock, which is outside of transactions: loading may make folders in one.
+Result<SequenceDir *> DeviceImpl::add_sequence(std::uint64_t seq, bool make) noexcept
+{
+	if (ldi_in_tx())
+		return fail(NOENT); // declare_create() has made it, if it was to be made
+	cfs::MutexGuard g(loading_lock_);
+	SequenceDir *s = find_sequence(seq);
+	if (s)
+		return s;
+	auto made = TRY(load_sequence(seq, make));
+	s = made.release();
+	cfs::SpinGuard list(sequences_lock_);
+	sequences_.push_back(*s);
+	return s;
+}
+
 Result<Folder *> DeviceImpl::folder(const Place &place, bool make) noexcept
 {
-	SequenceDir *s = nullptr;
-	{
-		cfs::MutexGuard g(sequences_lock_);
-		for (SequenceDir &d : sequences_)
-			if (d.seq == place.seq)
-				s = &d;
-		if (!s && ldi_in_tx())
-			return fail(NOENT); // declare_create() has made it, if it was to be made
-		if (!s) {
-			auto made = TRY(load_sequence(place.seq, make));
-			s = made.release();
-			sequences_.push_back(*s);
-		}
-	}
+	SequenceDir *s = find_sequence(place.seq);
+	if (!s)
+		s = TRY(add_sequence(place.seq, make));
 	return place.last_id ? &s->top : &s->sub[place.subdir];
 }
 
