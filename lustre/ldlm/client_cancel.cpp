@@ -58,8 +58,12 @@ void ClientNs::worker() noexcept
 				return;
 			l = ClientLockImplPtr::adopt(&todo_.front());
 			todo_.pop_front();
+			working_++;
 		}
 		work_on(*l);
+		cfs::SpinGuard g(todo_lock_);
+		if (--working_ == 0)
+			empty_.wake_all();
 	}
 }
 

@@ -142,12 +142,23 @@ void ClientNs::end_at_close(ClientLockImpl &l) noexcept
 		queue_cancel(l);
 }
 
+bool ClientNs::all_given_back() noexcept
+{
+	// In this order: a worker counts itself before the lock it took leaves.
+	if (by_handle_.size() != 0)
+		return false;
+	if (!tell_server_.load())
+		return true; // the disconnect ends what is still being sent
+	cfs::SpinGuard g(todo_lock_);
+	return working_ == 0;
+}
+
 cfs::Result<> ClientNs::close(bool tell_server, cfs::WaitMode mode, cfs::Instant deadline) noexcept
 {
 	gate_.shut();
 	tell_server_.store(tell_server);
 	for_all([this](ClientLockImpl &l) { end_at_close(l); });
-	TRY(empty_.wait(mode, deadline, [this] { return by_handle_.size() == 0; }));
+	TRY(empty_.wait(mode, deadline, [this] { return all_given_back(); }));
 	TRY(gate_.close(mode, deadline));
 	return callbacks_.close(mode, deadline);
 }

@@ -10,7 +10,9 @@
 //
 // Ends. A granted lock leaves by being marked `canceling` (by one thread: nobody matches it any
 // more), LockUser::on_cancel(), leaving table and hash, and then CANCEL. A lock is in by_handle_
-// from begin() until it is over, which is what close() waits for.
+// from begin() until it is over; close() waits for that, and when the server is told for the
+// workers (working_), whose CANCELs may still be under way: destroy() waits for them without a
+// deadline.
 #pragma once
 
 #include "ldlm/client.hpp"
@@ -225,6 +227,8 @@ private:
 	void for_all(F f) noexcept;
 	/// The namespace ends: a lock that is not in use goes now, another at the end of its use.
 	void end_at_close(ClientLockImpl &l) noexcept;
+	/// No lock is left nor, when the server is told, a CANCEL without its answer.
+	[[nodiscard]] bool all_given_back() noexcept;
 
 	// client_enqueue.cpp
 	cfs::Result<> adopt(ClientLockImpl &l, const LockDesc &d) noexcept;
@@ -317,6 +321,7 @@ private:
 	Todo todo_ CFS_GUARDED_BY(todo_lock_);	///< to be given back
 	Todo ready_ CFS_GUARDED_BY(todo_lock_); ///< only the CANCEL is missing
 	unsigned senders_ CFS_GUARDED_BY(todo_lock_) = 0;
+	unsigned working_ CFS_GUARDED_BY(todo_lock_) = 0; ///< workers that are at a lock
 	bool closing_ CFS_GUARDED_BY(todo_lock_) = false;
 
 	struct Worker {

@@ -111,4 +111,37 @@ TEST(SimServer, AnMdtFindsItsOstsWhenTheyCome)
 	});
 }
 
+/// A target that has rested goes and comes back; and it goes without its MGS, which is lost before
+/// anybody can know.
+TEST(SimServer, AnOstGoesWithItsMgsAndWithoutIt)
+{
+	run_seeds(10, [](World &w) {
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		std::string mgs = "mgsnode=" + at(lnet::sim::nid_of(*nodes[0]));
+		auto mdt = cluster::make_disk("tfs-MDT0000");
+		auto ost = cluster::make_disk("tfs-OST0000");
+		auto gone = std::make_shared<int>(0);
+		cluster::start(*nodes[0], [=](cluster::Stack &s) {
+			Mounted m(s, mdt, "tfs-MDT0000", "mgs,virgin");
+			wait_stop();
+		});
+		cluster::start(*nodes[1], [=](cluster::Stack &s) {
+			sleep_for(2 * kSecond);
+			for (std::string more : {",virgin", ""}) {
+				Mounted m(s, ost, "tfs-OST0000", mgs + more);
+				sleep_for(20 * kSecond);
+				if (*gone == 1)
+					nodes[0]->crash(CrashKind::power);
+				++*gone;
+			}
+			++*gone;
+		});
+		w.spawn("script", [=] {
+			for (int i = 0; i < 300 && *gone < 3; i++)
+				sleep_for(kSecond);
+			check(*gone == 3, "the OST does not go");
+		});
+	});
+}
+
 } // namespace

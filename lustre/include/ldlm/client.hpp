@@ -299,10 +299,12 @@ class ClientNamespace
 public:
 	/// Refuses new work, gives back every lock (`tell_server`: with CANCEL; otherwise the
 	/// disconnect that follows does it) after LockUser::on_cancel(), and waits until that is
-	/// done: err::TIMEDOUT or err::INTR, then call again. Afterwards nothing is left.
+	/// done, with tell_server until the CANCELs are answered: err::TIMEDOUT or err::INTR, then
+	/// call again. Afterwards nothing is left.
 	[[nodiscard]] virtual cfs::Result<> close(bool tell_server, cfs::WaitMode mode,
 						  cfs::Instant deadline) noexcept = 0;
-	/// Frees it. After close() only.
+	/// Frees it. After close() only, and after the disconnect unless close() told the server:
+	/// waits for CANCELs that are still under way.
 	virtual void destroy() noexcept = 0;
 
 	// ---- getting locks ----

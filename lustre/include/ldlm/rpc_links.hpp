@@ -12,7 +12,8 @@
 //     ... in the ImportUser:  replay_locks() { locks.ns().replay(); }
 //                             on_evicted()   { locks.ns().on_evicted(); }
 //                             on_lock_volume(slv, limit) { locks.ns().on_reply(slv, limit); }
-//     TRY(locks.close(mode, deadline));                   // then import->disconnect()
+//     TRY(locks.close(true, mode, deadline));             // then import->disconnect(), or
+//                                                         // disconnect() and close(false, ...)
 //
 // A target has a target::LockService (lustre/target/common.hpp).
 #pragma once
@@ -196,8 +197,9 @@ public:
 	[[nodiscard]] ClientNamespace &ns() noexcept { return *ns_; }
 
 	/// Gives every lock back, after LockUser::on_cancel(); without tell_server the disconnect
-	/// that must follow does it for the server. err::TIMEDOUT, err::INTR: call again. Does
-	/// nothing when it is not open. Sleeps.
+	/// does it for the server, and should come first: CANCELs under way, which it ends, are
+	/// waited for without a deadline. err::TIMEDOUT, err::INTR: call again. Does nothing when
+	/// it is not open. Sleeps.
 	[[nodiscard]] cfs::Result<> close(bool tell_server, cfs::WaitMode mode,
 					  cfs::Instant deadline) noexcept
 	{
