@@ -4,6 +4,7 @@
 // to be sent, statfs, parameters.
 #include "client/osc.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace client
@@ -37,9 +38,8 @@ Result<> copy_name(char (&to)[N], std::string_view a, std::string_view b = {}) n
 {
 	if (a.size() + b.size() >= N)
 		return cfs::fail(NAMETOOLONG);
-	std::memcpy(to, a.data(), a.size());
-	std::memcpy(to + a.size(), b.data(), b.size());
-	to[a.size() + b.size()] = 0;
+	char *end = std::copy(b.begin(), b.end(), std::copy(a.begin(), a.end(), to));
+	*end = 0;
 	return {};
 }
 

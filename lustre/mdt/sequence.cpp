@@ -44,11 +44,13 @@ wire::SeqRange make_range(u64 start, u64 end, u32 index, u32 flags) noexcept
 }
 
 /// What every file system has on MDT0 from the start.
-const wire::SeqRange kFirstRanges[] = {
-	make_range(wire::FID_SEQ_IGIF, wire::FID_SEQ_IDIF, 0, wire::LU_SEQ_RANGE_MDT),
-	make_range(wire::FID_SEQ_DOT_LUSTRE, wire::FID_SEQ_DOT_LUSTRE + 1, 0,
-		   wire::LU_SEQ_RANGE_MDT),
-	make_range(wire::FID_SEQ_ROOT, wire::FID_SEQ_ROOT + 1, 0, wire::LU_SEQ_RANGE_MDT),
+struct FirstRange {
+	u64 start, end;
+};
+constexpr FirstRange kFirstRanges[] = {
+	{wire::FID_SEQ_IGIF, wire::FID_SEQ_IDIF},
+	{wire::FID_SEQ_DOT_LUSTRE, wire::FID_SEQ_DOT_LUSTRE + 1},
+	{wire::FID_SEQ_ROOT, wire::FID_SEQ_ROOT + 1},
 };
 
 } // namespace
@@ -91,9 +93,11 @@ cfs::Result<> Sequences::open_fld(osd::Device &device) noexcept
 	spec.index = kFldSpec;
 	fld_ = TRY(
 		osd::find_or_create(device, osd::local_fid(wire::LocalOid::FLD_INDEX_OID), spec));
-	for (const wire::SeqRange &r : kFirstRanges)
-		if (auto added = add_to_fld(r); !added && added.error() != EXIST)
+	for (const FirstRange &r : kFirstRanges) {
+		auto added = add_to_fld(make_range(r.start, r.end, 0, wire::LU_SEQ_RANGE_MDT));
+		if (!added && added.error() != EXIST)
 			return added;
+	}
 	return {};
 }
 
