@@ -50,20 +50,20 @@ void ClientNs::queue_cancel(ClientLockImpl &l) noexcept
 
 void ClientNs::worker() noexcept
 {
-	for (;;) {
+	for (bool counted = false;; counted = true) {
 		ClientLockImplPtr l;
 		{
 			cfs::SpinGuard g(todo_lock_);
-			if (todo_.empty())
+			if (todo_.empty()) {
+				if (counted && --working_ == 0 && by_handle_.size() == 0)
+					empty_.wake_all();
 				return;
+			}
 			l = ClientLockImplPtr::adopt(&todo_.front());
 			todo_.pop_front();
-			working_++;
+			working_ += counted ? 0 : 1;
 		}
 		work_on(*l);
-		cfs::SpinGuard g(todo_lock_);
-		if (--working_ == 0)
-			empty_.wake_all();
 	}
 }
 
