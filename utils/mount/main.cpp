@@ -126,6 +126,8 @@ Outcome<> read_target(Job &j)
 		return failure(EINVAL, j.source + ": the label '" + fs->label() +
 					       "' is not that of a target");
 	j.fsname = j.disk.fsname;
+	// Servers have a type of their own; where there is none, `lustre` is tried.
+	j.type = "lustre_tgt";
 	j.data = TRY(server_options(j.options, j.disk, j.source));
 	return {};
 }
