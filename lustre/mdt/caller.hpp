@@ -60,7 +60,8 @@ struct Caller {
 	{
 		return (caps >> static_cast<unsigned>(c) & 1) != 0;
 	}
-	/// Supplementary groups come as far as the client thought they matter; 0 there says nothing.
+	/// Supplementary groups come as far as the client thought they matter; 0 there says
+	/// nothing.
 	[[nodiscard]] bool in_group(u32 g) const noexcept
 	{
 		return g == gid || (g != 0 && (g == groups[0] || g == groups[1]));

@@ -8,8 +8,8 @@
 #include <net/net_namespace.h>
 
 #include "../../../libcfs/linux/node.h"
-#include "libcfs/plat/lock.h"
 #include "ldlm/plat_ldlm.h"
+#include "libcfs/plat/lock.h"
 #include "rpc/plat_rpc.h"
 
 EXPORT_SYMBOL_GPL(rpc_hold);
