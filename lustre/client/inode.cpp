@@ -217,7 +217,7 @@ void Inode::take_attributes(const MdReply &r) noexcept
 		return;
 	bool size_too = !is_regular() || !data_->layout();
 	if (!size_too)
-		a.valid &= ~(LUSTRE_ATTR_SIZE | LUSTRE_ATTR_BLOCKS);
+		a.valid &= ~std::uint32_t{LUSTRE_ATTR_SIZE | LUSTRE_ATTR_BLOCKS};
 	{
 		cfs::SpinGuard g(lock_);
 		copy(md_, a, ~0u);
@@ -342,7 +342,7 @@ lustre_attr Inode::for_close() noexcept
 		cfs::SpinGuard g(lock_);
 		a = md_;
 	}
-	a.valid &= ~(LUSTRE_ATTR_SIZE | LUSTRE_ATTR_BLOCKS);
+	a.valid &= ~std::uint32_t{LUSTRE_ATTR_SIZE | LUSTRE_ATTR_BLOCKS};
 	if (!is_regular())
 		return a;
 	auto d = data_->attributes(true);

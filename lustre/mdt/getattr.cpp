@@ -21,7 +21,7 @@ void put_attr(wire::MdtBody &b, const Fid &fid, const osd::Attr &a) noexcept
 	b.atime = a.atime.sec;
 	b.mtime = a.mtime.sec;
 	b.ctime = a.ctime.sec;
-	b.btime = a.btime.sec;
+	b.btime = static_cast<u64>(a.btime.sec);
 	b.mode = a.mode;
 	b.uid = a.uid;
 	b.gid = a.gid;

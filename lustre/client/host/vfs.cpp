@@ -139,12 +139,13 @@ int VfsImpl::iget(const lustre_fid &fid, const lustre_attr &attr,
 				break;
 			vi = it->second.get();
 			if (vi->fresh || vi->dying) {
-				(void)changed_.wait(
-					lock_, cfs::WaitMode::idle, cfs::Instant::never(), [&] {
-						auto at = inodes_.find(key_of(fid));
-						return at == inodes_.end() ||
-						       (!at->second->fresh && !at->second->dying);
-					});
+				(void)changed_.wait(lock_, cfs::WaitMode::idle,
+						    cfs::Instant::never(), [&]() CFS_NO_TSA {
+							    auto at = inodes_.find(key_of(fid));
+							    return at == inodes_.end() ||
+								   (!at->second->fresh &&
+								    !at->second->dying);
+						    });
 				continue;
 			}
 			if ((vi->attr.mode ^ attr.mode) & 0170000)
