@@ -2,6 +2,7 @@
 //
 // The configuration log of a client, carried out (spec 06 section 1.5), and the MGCs of a node.
 #include "client/mount_impl.hpp"
+#include "client/text.hpp"
 #include "libcfs/log.hpp"
 #include "lnet/nid.hpp"
 
@@ -16,16 +17,6 @@ using namespace wire;
 namespace
 {
 
-template <std::size_t N>
-Result<> keep(char (&to)[N], std::string_view s) noexcept
-{
-	if (s.size() >= N)
-		return cfs::fail(NAMETOOLONG);
-	for (std::size_t i = 0; i < N; i++)
-		to[i] = i < s.size() ? s[i] : '\0';
-	return {};
-}
-
 std::string_view text(std::span<const cfs::Bytes> args, std::size_t i) noexcept
 {
 	return i < args.size() ? cfs::as_string(args[i]) : std::string_view{};
@@ -37,7 +28,7 @@ Result<> ClientConfig::attach(std::string_view device, std::string_view type,
 			      std::string_view uuid) noexcept
 {
 	(void)device, (void)uuid;
-	return keep(type_, type);
+	return copy_text(type_, type);
 }
 
 Result<> ClientConfig::setup(std::string_view device, std::span<const cfs::Bytes> args) noexcept
@@ -59,8 +50,8 @@ Result<> ClientConfig::connect(std::string_view device, std::string_view target,
 			       mount_.fsname(), device);
 		return cfs::fail(OPNOTSUPP);
 	}
-	TRY(keep(mdc_, device));
-	TRY(keep(mdt_, target));
+	TRY(copy_text(mdc_, device));
+	TRY(copy_text(mdt_, target));
 	TRY(mount_.make_mdc(device, target));
 	return mount_.mdt().add_connection(node);
 }
@@ -173,7 +164,7 @@ Result<cfs::UniquePtr<ClientNode::SharedMgc>>
 ClientNode::start_mgc(std::string_view name, std::string_view mgs, std::string_view more) noexcept
 {
 	auto m = TRY(cfs::try_make<SharedMgc>());
-	TRY(keep(m->name, name));
+	TRY(copy_text(m->name, name));
 	m->rpc = TRY(rpc::RpcHold::take(node_.plat()));
 	char uuid[UUID_MAX];
 	m->rpc->new_uuid(uuid);

@@ -276,27 +276,8 @@ Range FileDataImpl::file_range(const Stripe &s, ldlm::Extent bytes) noexcept
 	return r;
 }
 
-Result<> FileDataImpl::flush_object(OscObject &object, ldlm::Extent bytes) noexcept
-{
-	auto m = map();
-	Result<> out;
-	if (!m)
-		return {};
-	for (const Stripe &s : m->stripes) {
-		if (s.object.get() != &object)
-			continue;
-		Range r = file_range(s, bytes);
-		if (r.empty())
-			continue;
-		// What lies between in other objects is written along; that does no harm.
-		int rc = vfs_pages_flush(vi_, page_of(r.start), page_of(r.end - 1));
-		if (rc)
-			out = cfs::to_result(rc);
-	}
-	return out;
-}
-
-void FileDataImpl::drop_object(OscObject &object, ldlm::Extent bytes) noexcept
+template <typename F>
+void FileDataImpl::for_each_range(OscObject &object, ldlm::Extent bytes, F f) noexcept
 {
 	auto m = map();
 	if (!m)
@@ -305,14 +286,30 @@ void FileDataImpl::drop_object(OscObject &object, ldlm::Extent bytes) noexcept
 		if (s.object.get() != &object)
 			continue;
 		Range r = file_range(s, bytes);
-		if (r.empty())
-			continue;
-		u64 last = page_of(r.end - 1);
+		if (!r.empty())
+			f(s, page_of(r.start), page_of(r.end - 1));
+	}
+}
+
+Result<> FileDataImpl::flush_object(OscObject &object, ldlm::Extent bytes) noexcept
+{
+	Result<> out;
+	for_each_range(object, bytes, [&](const Stripe &, u64 first, u64 last) {
+		// What lies between in other objects is written along; that does no harm.
+		int rc = vfs_pages_flush(vi_, first, last);
+		if (rc)
+			out = cfs::to_result(rc);
+	});
+	return out;
+}
+
+void FileDataImpl::drop_object(OscObject &object, ldlm::Extent bytes) noexcept
+{
+	for_each_range(object, bytes, [this](const Stripe &s, u64 at, u64 last) {
 		if (s.comp->stripes.count == 1) {
-			vfs_pages_drop(vi_, page_of(r.start), last);
-			continue;
+			vfs_pages_drop(vi_, at, last);
+			return;
 		}
-		u64 at = page_of(r.start);
 		while (at <= last && vfs_page_next(vi_, &at, last, false)) {
 			u64 offset = at << CFS_PAGE_SHIFT;
 			u64 end = offset - offset % s.comp->stripes.size + s.comp->stripes.size;
@@ -321,7 +318,7 @@ void FileDataImpl::drop_object(OscObject &object, ldlm::Extent bytes) noexcept
 				vfs_pages_drop(vi_, at, chunk);
 			at = chunk + 1;
 		}
-	}
+	});
 }
 
 void FileDataImpl::lost_data() noexcept

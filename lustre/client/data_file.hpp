@@ -146,6 +146,9 @@ private:
 	[[nodiscard]] static bool has_object(const FileMap *m, const OscObject *o) noexcept;
 	/// The file's pages that lie in these bytes of an object, as one range.
 	[[nodiscard]] static Range file_range(const Stripe &s, ldlm::Extent bytes) noexcept;
+	/// f(stripe, first page, last page) for what bytes of an object are in the file.
+	template <typename F>
+	void for_each_range(OscObject &object, ldlm::Extent bytes, F f) noexcept;
 
 	// ---- I/O ----
 	Result<> begin_in(FileIo &io, u64 pos, u64 len, bool nonblock,

@@ -2,29 +2,13 @@
 //
 // The OSTs of a mount, as its configuration log names them.
 #include "client/data_space.hpp"
-
-#include <cstring>
+#include "client/text.hpp"
 
 namespace client
 {
 
 using namespace cfs::err;
 using namespace wire;
-
-namespace
-{
-
-template <std::size_t N>
-Result<> copy_text(char (&to)[N], std::string_view from) noexcept
-{
-	if (from.size() >= N)
-		return cfs::fail(NAMETOOLONG);
-	std::memcpy(to, from.data(), from.size());
-	to[from.size()] = 0;
-	return {};
-}
-
-} // namespace
 
 Result<cfs::UniquePtr<DataSpace>> DataSpace::make(cfs::Node &, rpc::Rpc &rpc, ldlm::Ldlm &ldlm,
 						  const DataSpaceSpec &spec) noexcept

@@ -5,6 +5,7 @@
 
 #include "client/mount_impl.hpp"
 #include "wire/print.hpp"
+#include "wire/user_abi.hpp"
 
 namespace client
 {
@@ -14,26 +15,6 @@ using namespace wire;
 
 namespace
 {
-
-enum : u32 {
-	kLovSetstripe = 0x4008669a,
-	kLovSetstripeNew = 0xc020669a,
-	kLovGetstripe = 0x4008669b,
-	kLovGetstripeNew = 0x8020669b,
-	kMdcGetfilestripe = 0xc0086915,
-	kPath2fid = 0x800866ad,
-	kGetMdtidx = 0x800466af,
-	kGetConnectFlags = 0xc00866ae,
-	kGetObdcount = 0x800866a8,
-	kGetdtname = 0x8080667f,
-	kGetmdname = 0x80806683,
-	kGetuuid = 0x8028667f,
-	kObdStatfs = 0xc00866a4,
-	kFsGetflags = 0x80086601,
-	kFsSetflags = 0x40086602,
-	kGetversion = 0x80086603,
-	kFsGetversion = 0x80087601,
-};
 
 constexpr std::size_t kUserLayoutMax = 65536;
 constexpr std::size_t kNameMax = 256;
@@ -185,40 +166,27 @@ Result<long> device_name(Mount &m, std::string_view kind, u64 arg) noexcept
 	return 0;
 }
 
-/// The fields of obd_ioctl_data that IOC_OBD_STATFS uses.
-struct ObdIoctl {
-	le32 len, version;
-	le64 cookie;
-	u8 before[480 - 16];
-	le32 plen1, pad1;
-	le64 pbuf1;
-	le32 plen2, pad2;
-	le64 pbuf2;
-	le32 inllen1, pad3;
-	le64 inlbuf1;
-	le32 inllen2, pad4;
-	le64 inlbuf2;
-	u8 rest[576 - 544];
-	le32 type, pad5;  // inline buffer 1
-	le32 index, pad6; // inline buffer 2
+/// The inline buffers of IOC_OBD_STATFS.
+struct StatfsWhich {
+	le32 type, padding1; // LL_STATFS_*
+	le32 index, padding2;
 };
-static_assert(sizeof(ObdIoctl) == 592);
 
 Result<long> target_statfs(Mount &m, u64 arg) noexcept
 {
-	constexpr u32 kLmv = 1, kLov = 2, kNodelay = 4;
-	auto d = TRY(from_user<ObdIoctl>(arg));
-	u32 type = d.type.get(), index = d.index.get();
+	auto d = TRY(from_user<ObdIoctlData>(arg));
+	auto which = TRY(from_user<StatfsWhich>(arg + sizeof(d)));
+	u32 type = which.type.get(), index = which.index.get();
 	ObdStatfs s{};
 	Chars<UUID_MAX> uuid{};
-	if (type & kLmv) {
+	if (type & LL_STATFS_LMV) {
 		if (index)
 			return cfs::fail(NODEV);
 		s = TRY(m.mdc().statfs());
 		(void)uuid.set(m.mdt().target());
-	} else if (type & kLov) {
+	} else if (type & LL_STATFS_LOV) {
 		OstInfo info = TRY(m.data().ost_info(index));
-		s = TRY(m.data().ost_statfs(index, (type & kNodelay) != 0));
+		s = TRY(m.data().ost_statfs(index, (type & LL_STATFS_NODELAY) != 0));
 		(void)uuid.set(std::string_view(info.uuid));
 	} else {
 		return cfs::fail(NODEV);
@@ -256,29 +224,29 @@ Result<long> of_target(Inode &i, u32 cmd, u64 arg) noexcept
 {
 	Mount &m = i.mount();
 	switch (cmd) {
-	case kGetMdtidx:
+	case LL_IOC_GET_MDTIDX:
 		TRY(to_user(arg, u32{0}));
 		return 0;
-	case kGetConnectFlags:
+	case LL_IOC_GET_CONNECT_FLAGS:
 		TRY(to_user(arg, m.mdt().granted().connect_flags.get()));
 		return 0;
-	case kGetObdcount: {
+	case LL_IOC_GETOBDCOUNT: {
 		constexpr u32 kMdts = 64; // slots, as stock has them
 		u32 mdts = TRY(from_user<u32>(arg));
 		TRY(to_user(arg, mdts ? kMdts : m.data().ost_end()));
 		return 0;
 	}
-	case kGetdtname:
+	case OBD_IOC_GETDTNAME:
 		return device_name(m, "clilov", arg);
-	case kGetmdname:
+	case OBD_IOC_GETMDNAME:
 		return device_name(m, "clilmv", arg);
-	case kGetuuid: {
+	case OBD_IOC_GETUUID: {
 		Chars<UUID_MAX> uuid{};
 		(void)uuid.set(m.client_uuid());
 		TRY(to_user(arg, uuid));
 		return 0;
 	}
-	case kObdStatfs:
+	case IOC_OBD_STATFS:
 		return target_statfs(m, arg);
 	default:
 		return cfs::fail(NOTTY);
@@ -290,23 +258,23 @@ Result<long> of_target(Inode &i, u32 cmd, u64 arg) noexcept
 Result<long> do_ioctl(Inode &i, OpenFile *, u32 cmd, u64 arg) noexcept
 {
 	switch (cmd) {
-	case kLovSetstripe:
-	case kLovSetstripeNew:
+	case LL_IOC_LOV_SETSTRIPE:
+	case LL_IOC_LOV_SETSTRIPE_NEW:
 		return set_stripe(i, arg);
-	case kLovGetstripe:
-	case kLovGetstripeNew:
+	case LL_IOC_LOV_GETSTRIPE:
+	case LL_IOC_LOV_GETSTRIPE_NEW:
 		return get_stripe(i, arg);
-	case kMdcGetfilestripe:
+	case IOC_MDC_GETFILESTRIPE:
 		return i.is_dir() ? get_file_stripe(i, arg) : Result<long>(cfs::fail(NOTTY));
-	case kPath2fid:
+	case LL_IOC_PATH2FID:
 		TRY(to_user(arg, i.fid()));
 		return 0;
-	case kFsGetflags:
+	case kIocFsGetFlags:
 		return get_flags(i, arg);
-	case kFsSetflags:
+	case kIocFsSetFlags:
 		return set_flags(i, arg);
-	case kGetversion:
-	case kFsGetversion:
+	case LL_IOC_GETVERSION:
+	case kIocFsGetVersion:
 		TRY(to_user(arg, generation_of(i.fid())));
 		return 0;
 	default:

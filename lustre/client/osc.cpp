@@ -5,7 +5,8 @@
 #include "client/osc.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "client/text.hpp"
 
 namespace client
 {
@@ -32,16 +33,6 @@ constexpr u64 kWanted =
 static_assert(kWanted == 0xa0465af2e3640038);
 constexpr u64 kWanted2 = OBD_CONNECT2_LOCKAHEAD | OBD_CONNECT2_INC_XID | OBD_CONNECT2_LSEEK |
 			 OBD_CONNECT2_REP_MBITS | OBD_CONNECT2_UNALIGNED_DIO;
-
-template <std::size_t N>
-Result<> copy_name(char (&to)[N], std::string_view a, std::string_view b = {}) noexcept
-{
-	if (a.size() + b.size() >= N)
-		return cfs::fail(NAMETOOLONG);
-	char *end = std::copy(b.begin(), b.end(), std::copy(a.begin(), a.end(), to));
-	*end = 0;
-	return {};
-}
 
 } // namespace
 
@@ -90,7 +81,7 @@ Result<> Osc::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, std::string_view device,
 		   std::string_view target, const DataSpaceSpec &spec,
 		   cfs::ParamGroup *params) noexcept
 {
-	TRY(copy_name(name_, device));
+	TRY(copy_text(name_, device));
 	checksums_ = spec.checksum;
 	rpc::ImportSpec s = rpc::ost_import();
 	s.device = name_;
