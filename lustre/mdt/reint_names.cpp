@@ -19,7 +19,8 @@ cfs::Result<> create(Reint &r, const wire::MdtRecCreate &rec, std::string_view n
 {
 	NewObject n;
 	n.fid = rec.fid2;
-	n.mode = rec.mode & ~(rec.umask & 0777u);
+	// The umask does not concern symbolic links.
+	n.mode = symlink.empty() ? rec.mode & ~(rec.umask & 0777u) : rec.mode | 0777u;
 	n.rdev = static_cast<u32>(rec.rdev);
 	n.time = rec.time;
 	n.symlink = symlink;

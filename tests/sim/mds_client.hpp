@@ -250,6 +250,7 @@ public:
 		rec.fid1 = dir;
 		rec.fid2 = new_fid();
 		rec.mode = osd::kTypeLink | 0777;
+		rec.umask = 022;
 		rec.time = now;
 		must(req.put<fld::Name>(name), "name");
 		must(req.put<fld::SymTgt>(text), "text");

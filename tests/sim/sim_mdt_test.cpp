@@ -227,6 +227,7 @@ TEST(SimMdt, SymlinksTellTheirText)
 		auto made = c.symlink(kRootFid, "s", "some/where");
 		expect_status(made, 0);
 		expect(made.body.size == 10 && made.body.valid == kWhole, "symlink");
+		expect(made.body.mode == 0120777, "the umask does not concern a symlink");
 		auto a = c.getattr(made.body.fid1, wire::OBD_MD_FLGETATTR | wire::OBD_MD_LINKNAME);
 		expect(a.body.eadatasize == 11 &&
 			       text_of(a) == std::string_view("some/where\0", 11),
