@@ -181,9 +181,13 @@ void Inode::lose(ldlm::ClientLock &lock, u64 bits, bool all) noexcept
 			return;
 		if (all)
 			lock.set_user_data(nullptr);
-		for (unsigned b = 0; b < kWireBits; b++)
-			if ((bits & kBits[b]) && counts_[b] > 0 && --counts_[b] == 0)
+		for (unsigned b = 0; b < kWireBits; b++) {
+			if (!(bits & kBits[b]) || counts_[b] == 0)
+				continue;
+			counts_[b]--;
+			if (counts_[b] == 0)
 				gone |= kBits[b];
+		}
 		if ((bits & MDS_INODELOCK_UPDATE) && mark == tag(true) &&
 		    count(LockBit::attributes) > 0)
 			count(LockBit::attributes)--;

@@ -51,7 +51,7 @@ u64 wire_rdev(u64 rdev) noexcept
 template <typename Format>
 Result<MdReply> Mdc::reint_done(rpc::Request<Format> &req, Result<int32_t> status) noexcept
 {
-	TRY(std::move(status));
+	TRY(status);
 	rpc::Defect why;
 	auto reply = req.reply(&why);
 	if (!reply) {

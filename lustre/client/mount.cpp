@@ -255,7 +255,7 @@ Result<> Mount::statfs(struct ::lustre_statfs &out) noexcept
 	auto sum = data_->statfs(osts);
 	if (!sum && data_->ost_end() == 0)
 		return {}; // no OST at all: the MDT's numbers
-	TRY(std::move(sum));
+	TRY(sum);
 	out.bsize = osts.bsize;
 	out.blocks = osts.blocks;
 	out.bfree = osts.bfree;

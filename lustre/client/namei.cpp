@@ -55,7 +55,7 @@ Result<> lookup(Inode &dir, std::string_view name, u32 flags, lustre_found &out)
 		out.stamp = missing;
 		return {};
 	}
-	TRY(std::move(ended));
+	TRY(ended);
 	(void)TRY(found(m, r, out));
 	return {};
 }
@@ -71,7 +71,7 @@ Result<> lookup_fid(Mount &m, const Fid &fid, lustre_found &out) noexcept
 	auto ended = r->ended();
 	if (r->has(DISP_LOOKUP_NEG) || (!ended && ended.error() == NOENT))
 		return cfs::fail(STALE);
-	TRY(std::move(ended));
+	TRY(ended);
 	(void)TRY(found(m, *r, out));
 	return {};
 }
@@ -181,7 +181,7 @@ Result<cfs::UniquePtr<OpenFile>> open_name(Inode &dir, std::string_view name, u3
 		out.stamp = missing;
 		return cfs::UniquePtr<OpenFile>();
 	}
-	TRY(std::move(ended));
+	TRY(ended);
 	created = r.has(DISP_OPEN_CREATE);
 	auto i = found(m, r, out);
 	if (!handle)

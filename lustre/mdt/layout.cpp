@@ -377,7 +377,7 @@ cfs::Result<cfs::Array<std::byte>> read_xattr(osd::Object &o, std::string_view n
 		auto n = o.xattr_get(name, {});
 		if (!n && n.error() == NODATA)
 			return cfs::Array<std::byte>();
-		auto value = TRY(cfs::Array<std::byte>::make(CFS_S_MDS, TRY(std::move(n))));
+		auto value = TRY(cfs::Array<std::byte>::make(CFS_S_MDS, TRY(n)));
 		if (value.empty())
 			return value;
 		auto got = o.xattr_get(name, value);

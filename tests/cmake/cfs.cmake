@@ -2,11 +2,11 @@
 #
 # Helpers of the hosted build.
 
-# cfs_folder(DIRECTORY NAME HEADER): adds a folder of the tree if it has a CMakeLists.txt. With CFS_PCH
-# its targets use a precompiled header of cmake/.
+# cfs_folder(DIRECTORY NAME HEADER [EXCLUDE_FROM_ALL]): adds a folder of the tree if it has a CMakeLists.txt.
+# With CFS_PCH its targets use a precompiled header of cmake/.
 function(cfs_folder dir name header)
 	if(EXISTS ${dir}/CMakeLists.txt)
-		add_subdirectory(${dir} ${CMAKE_BINARY_DIR}/${name})
+		add_subdirectory(${dir} ${CMAKE_BINARY_DIR}/${name} ${ARGN})
 		if(CFS_PCH)
 			cfs_precompile(${dir} ${CMAKE_CURRENT_SOURCE_DIR}/cmake/${header}.hpp ${header})
 		endif()

@@ -38,7 +38,7 @@ class FileImpl final : public File
 			std::size_t n = std::min<std::uint64_t>(got.len, from.size());
 			auto r = write_through(vi(), io, at, from.first(n));
 			lustre_io_end(io);
-			TRY(std::move(r));
+			TRY(r);
 			if (n == 0)
 				return cfs::fail(cfs::err::IO);
 			from = from.subspan(n);
@@ -80,7 +80,7 @@ public:
 			if (n)
 				r = read_through(vi(), o_, pos, to.first(n));
 			lustre_io_end(io);
-			TRY(std::move(r));
+			TRY(r);
 			if (n == 0)
 				break;
 			to = to.subspan(n);
@@ -209,7 +209,7 @@ struct Bounce {
 	explicit Bounce(std::size_t n) noexcept : pieces(n)
 	{
 		for (cfs_bvec &v : pieces) {
-			v.page = cfs_page_alloc(CFS_S_LLITE, CFS_ALLOC_ZERO);
+			v.page = cfs_page_alloc(CFS_S_LLITE, CFS_ALLOC_ZERO | CFS_ALLOC_NOFAULT);
 			CFS_ASSERT(v.page);
 			v.len = CFS_PAGE_SIZE;
 			v.offset = 0;
@@ -252,7 +252,8 @@ cfs::Result<std::size_t> FileImpl::direct(bool write, std::uint64_t pos, std::by
 
 FilePtr make_file(VfsImpl &vfs, Ref inode, lustre_open *o, int flags) noexcept
 {
-	auto f = cfs::try_make<FileImpl>(vfs, std::move(inode), o, flags);
+	// A kernel has made its file before it asks us to open one.
+	auto f = cfs::try_make_flags<FileImpl>(CFS_ALLOC_NOFAULT, vfs, std::move(inode), o, flags);
 	CFS_ASSERT(f.has_value());
 	return FilePtr(f->release());
 }

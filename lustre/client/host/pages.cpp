@@ -33,7 +33,8 @@ void wait_free(vfs_inode &vi, uint64_t index, bool writing_too) noexcept CFS_NO_
 Page &add_page(vfs_inode &vi, uint64_t index) noexcept
 {
 	Page p;
-	p.page = cfs_page_alloc(CFS_S_LLITE, CFS_ALLOC_ATOMIC | CFS_ALLOC_ZERO);
+	// Not ours to fail: the page cache is the kernel's.
+	p.page = cfs_page_alloc(CFS_S_LLITE, CFS_ALLOC_ATOMIC | CFS_ALLOC_ZERO | CFS_ALLOC_NOFAULT);
 	CFS_ASSERT(p.page);
 	p.locked = true;
 	vi.index_of[p.page] = index;
