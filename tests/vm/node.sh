@@ -10,7 +10,7 @@ run() { printf '%s# %s\n' "$RIG_NODE" "$*"; "$@"; }
 
 modules=$RIG_REPO/build/$(uname -r)
 tools=$RIG_REPO/build/hosted-release/utils
-PATH=$tools:$PATH
+PATH=$RIG_REPO/utils/scripts:$tools:$PATH
 loaded=()
 
 # load_module NAME [PARAMETER...]: loads it and what it depends on, as modprobe does.
@@ -30,11 +30,14 @@ load_module() {
 	loaded=("$name" "${loaded[@]}")
 }
 
-# Takes them out again in the opposite order. What leaked, libcfs says at its end.
+# Takes them out again. What leaked, libcfs says at its end.
 unload_modules() {
 	local name
+	lustre_rmmod || fail "modules stay: $(lsmod)"
 	for name in "${loaded[@]}"; do
-		rmmod "$name" || fail "$name does not unload: $(lsmod | grep "^$name ")"
+		if grep -q "^$name " /proc/modules && grep -q "/$name\.k\{0,1\}o$" "$modules/modules.order"; then
+			rmmod "$name" || fail "$name does not unload: $(lsmod | grep "^$name ")"
+		fi
 	done
 	loaded=()
 	if dmesg | grep -i 'leaked'; then fail 'memory leaked'; fi
