@@ -19,30 +19,46 @@ using fsworld::Client;
 
 constexpr std::uint64_t kPlacesMax = 5000;
 
-/// Runs `body` on a mounted client in one world after the other, in each of which one more place is
-/// refused memory; then `after` sees that the client works.
-void refuse_each_place(const fsworld::Options &options, std::function<void(Client &)> body,
-		       std::function<void(Client &)> after)
+/// Runs one world after the other, in each of which one more place is refused memory between arm()
+/// and disarm(), until there is none left. `prepare` makes the world's nodes.
+class EachPlace
 {
-	auto faults = std::make_shared<cfs::host::FailSites>();
-	auto refused = std::make_shared<bool>(true);
-	std::uint64_t seed = 0;
-	while (*refused) {
-		ASSERT_LT(++seed, kPlacesMax) << "places that allocate without end";
-		World w(seed);
+	cfs::host::FailSites faults_;
+	bool refused_ = true;
+
+public:
+	void arm() { faults_.arm(); }
+	void disarm() { refused_ = faults_.disarm(); }
+	void run(const std::function<void(World &)> &prepare)
+	{
+		std::uint64_t seed = 0;
+		while (refused_) {
+			ASSERT_LT(++seed, kPlacesMax) << "places that allocate without end";
+			World w(seed);
+			prepare(w);
+			Outcome o = w.run();
+			ASSERT_TRUE(o.ok())
+				<< "seed " << seed << ": "
+				<< (refused_ ? faults_.site() : "nothing") << " was refused\n"
+				<< o.report;
+		}
+		EXPECT_GT(seed, 20u);
+	}
+};
+
+/// Refuses memory while `body` runs on a mounted client; then `after` sees that the client works.
+void refuse_each_place(const fsworld::Options &options, const std::function<void(Client &)> &body,
+		       const std::function<void(Client &)> &after)
+{
+	EachPlace places;
+	places.run([&](World &w) {
 		fsworld::run(w, options, [&](Client &c) {
-			faults->arm();
+			places.arm();
 			body(c);
-			*refused = faults->disarm();
+			places.disarm();
 			after(c);
 		});
-		Outcome o = w.run();
-		ASSERT_TRUE(o.ok()) << "seed " << seed << ": "
-				    << (*refused ? faults->site() : "nothing") << " was refused\n"
-				    << o.report;
-	}
-	std::printf("%llu places\n", static_cast<unsigned long long>(seed - 1));
-	EXPECT_GT(seed, 20u);
+	});
 }
 
 std::vector<std::byte> bytes(std::string_view s)
@@ -118,6 +134,49 @@ TEST(SimOom, ASecondMount)
 				(void)(*again)->unmount();
 		},
 		works);
+}
+
+/// As a server node does it when each of its targets is mounted, one after the other.
+void try_servers(fsworld::Shared &shared, cluster::Stack &s, EachPlace &places)
+{
+	auto mgs_device = cluster::mount(*shared.mgs, "MGS");
+	auto mdt_device = cluster::mount(*shared.mdt, "tfs-MDT0000");
+	auto ost_device = cluster::mount(*shared.osts[0], "tfs-OST0000");
+	places.arm();
+	if (auto mgs = mgs::Mgs::start(*s.rpc, *s.ldlm, std::move(mgs_device), {}))
+		(*mgs)->stop();
+	auto oss = ost::Oss::start(*s.rpc, nullptr);
+	ost::OstConfig ost_config;
+	ost_config.name = "tfs-OST0000";
+	if (auto ost = ost::Ost::start(*s.rpc, *s.ldlm, std::move(ost_device), ost_config))
+		(*ost)->stop(target::StopKind::failover);
+	if (oss)
+		(*oss)->stop();
+	auto mds = mdt::Mds::start(*s.rpc, nullptr);
+	mdt::MdtConfig mdt_config;
+	mdt_config.name = "tfs-MDT0000";
+	if (auto mdt = mdt::Mdt::start(*s.rpc, *s.ldlm, std::move(mdt_device), mdt_config))
+		(*mdt)->stop(target::StopKind::failover);
+	if (mds)
+		(*mds)->stop();
+	places.disarm();
+}
+
+TEST(SimOom, ServersAreStarted)
+{
+	EachPlace places;
+	places.run([&](World &w) {
+		auto shared = std::make_shared<fsworld::Shared>();
+		shared->mgs = cluster::make_disk("MGS");
+		shared->mdt = cluster::make_disk("tfs-MDT0000");
+		shared->osts.push_back(cluster::make_disk("tfs-OST0000"));
+		auto nodes = lnet::sim::add_nodes(w, 1);
+		shared->server = lnet::sim::nid_of(*nodes[0]);
+		cluster::start(*nodes[0], [shared, &places](cluster::Stack &s) {
+			try_servers(*shared, s, places);
+			fsworld::Server server(*shared, s, true);
+		});
+	});
 }
 
 } // namespace
