@@ -329,7 +329,7 @@ bool ConfigReader::is_excluded(std::string_view target) const noexcept
 	std::string_view rest = excluded_;
 	while (!rest.empty()) {
 		std::size_t n = std::min(rest.find(':'), rest.size());
-		if (std::string_view(rest.data(), n) == target)
+		if (rest.substr(0, n) == target)
 			return true;
 		rest.remove_prefix(std::min(n + 1, rest.size()));
 	}
@@ -425,7 +425,7 @@ Result<> ConfigReader::param_command(const CfgView &c) noexcept
 			break;
 		if (eq == std::string_view::npos)
 			return fail(PROTO);
-		std::string_view key(text.data(), eq);
+		auto key = text.substr(0, eq);
 		std::string_view value = text;
 		value.remove_prefix(eq + 1);
 		TRY(c.command == LcfgCommand::LCFG_PARAM ? handler_.param(c.text(0), key, value)
