@@ -310,7 +310,7 @@ TEST(ParamsWithoutMachine, StartingMayFailAnywhere)
 	EXPECT_EQ(to_rc(g.open_root(nullptr, "lustre")), -ESHUTDOWN);
 }
 
-// The page Documentation/params.md is made of these lines; here each must say something.
+// The reference of parameters is made of these lines; here each must say something.
 TEST_F(Params, EveryParameterIsDocumented)
 {
 	cfs_machine &m = machine();
