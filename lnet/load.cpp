@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // See load.hpp. Each message has a slot with an MD of its own, threshold 2: SEND, and ACK or REPLY.
-// A slot whose MD has ended goes to the list of idle ones, from which the caller's thread starts
-// the next message; handlers never start one, because over the loopback that would nest without
-// end.
+// Payload is in pages, as it is for whoever moves file data. A slot whose MD has ended goes to the
+// list of idle ones, from which the caller's thread starts the next message; handlers never start
+// one, because over the loopback that would nest without end.
 
 #include "lnet/load.hpp"
 
@@ -12,23 +12,97 @@
 
 #include "libcfs/containers.hpp"
 #include "libcfs/parse.hpp"
+#include "libcfs/plat/csum.h"
+#include "lnet/buffer.hpp"
 
 namespace lnet
 {
 
 using namespace cfs::err;
 
+// ---- pages ----
+
+LoadPages::~LoadPages()
+{
+	for (cfs_bvec &v : pieces_)
+		if (v.page)
+			cfs_page_free(kSubsys, v.page);
+}
+
+cfs::Result<> LoadPages::make(std::uint32_t bytes) noexcept
+{
+	std::size_t n = std::max<std::size_t>((bytes + CFS_PAGE_SIZE - 1) / CFS_PAGE_SIZE, 1);
+	pieces_ = TRY(cfs::Array<cfs_bvec>::make(kSubsys, n));
+	for (cfs_bvec &v : pieces_) {
+		v = {cfs_page_alloc(kSubsys, CFS_ALLOC_ZERO), CFS_PAGE_SIZE, 0};
+		if (!v.page)
+			return cfs::fail(NOMEM);
+	}
+	return {};
+}
+
+Buffer LoadPages::part(std::uint32_t offset, std::uint32_t length) const noexcept
+{
+	CFS_ASSERT(offset % CFS_PAGE_SIZE == 0);
+	Buffer b;
+	b.pieces = std::span<const cfs_bvec>(pieces_.data(), pieces_.size());
+	b.pieces = b.pieces.subspan(offset / CFS_PAGE_SIZE);
+	b.length = length;
+	return b;
+}
+
+namespace
+{
+
+/// Calls f(bytes) for each run of an extent.
+template <typename F>
+void for_each_run(const Extent &e, F f) noexcept
+{
+	Cursor c(e);
+	for (Run r = c.next(); r.length > 0; r = c.next()) {
+		auto *map = static_cast<std::byte *>(cfs_page_map(r.page));
+		f(cfs::MutBytes(map + r.offset, r.length));
+		cfs_page_unmap(map);
+	}
+}
+
+} // namespace
+
+void LoadPages::fill(std::uint32_t offset, std::uint32_t length, std::uint64_t seed) noexcept
+{
+	std::uint64_t x = seed | 1;
+	for_each_run({part(offset, length), 0, length}, [&](cfs::MutBytes b) {
+		for (std::size_t i = 0; i < b.size(); i++) {
+			if (i % sizeof(x) == 0) { // xorshift
+				x ^= x << 13;
+				x ^= x >> 7;
+				x ^= x << 17;
+			}
+			b[i] = static_cast<std::byte>(x >> (i % sizeof(x) * 8));
+		}
+	});
+}
+
+std::uint32_t LoadPages::crc(std::uint32_t offset, std::uint32_t length) const noexcept
+{
+	std::uint32_t c = ~0u;
+	for_each_run({part(offset, length), 0, length},
+		     [&](cfs::MutBytes b) { c = cfs_crc32(c, b.data(), b.size()); });
+	return ~c;
+}
+
+// ---- the sink ----
+
 cfs::Result<cfs::UniquePtr<LoadSink>> LoadSink::make(Network &net) noexcept
 {
 	auto s = TRY(cfs::try_make<LoadSink>(net));
-	s->buffer_ = TRY(cfs::Array<std::byte>::make(kSubsys, kLoadSizeMax));
+	TRY(s->buffer_.make(kLoadSinkBytes));
 	MatchSpec match;
 	match.portal = kLoadPortal;
 	match.match_bits = kLoadMatchBits;
 	match.ignore_bits = 0;
 	MdSpec md;
-	md.buffer.linear = s->buffer_.data();
-	md.buffer.length = kLoadSizeMax;
+	md.buffer = s->buffer_.part(0, kLoadSinkBytes);
 	md.threshold = LNET_MD_THRESH_INF;
 	md.options = LNET_MD_OP_PUT | LNET_MD_OP_GET | LNET_MD_MANAGE_REMOTE | LNET_MD_TRUNCATE;
 	md.handler = s.get();
@@ -50,6 +124,12 @@ void LoadSink::on_event(const Event &ev) noexcept
 {
 	if (ev.type == EventType::put || ev.type == EventType::get) {
 		bool ok = ev.status == cfs::Errno{};
+		// Nobody else puts there before this one has its ACK, which follows.
+		if (ok && ev.type == EventType::put && ev.hdr_data & kLoadChecked &&
+		    buffer_.crc(ev.offset, ev.mlength) != static_cast<std::uint32_t>(ev.hdr_data)) {
+			corrupt.fetch_add(1, std::memory_order_relaxed);
+			ok = false;
+		}
 		(ok ? messages : failed).fetch_add(1, std::memory_order_relaxed);
 		if (ok)
 			bytes.fetch_add(ev.mlength, std::memory_order_relaxed);
@@ -75,6 +155,10 @@ public:
 	cfs::Errno status{};
 	std::uint32_t moved = 0;
 	bool answered = false;
+	std::uint32_t offset = 0; ///< of what is its own, here and in the sink
+	std::uint32_t crc = 0;	  ///< checking: what was put ...
+	std::uint32_t length = 0; ///< ... and how long that was
+	bool back = false;	  ///< it is being got back
 };
 
 class Load
@@ -117,7 +201,10 @@ private:
 	Network &net_;
 	const LoadSpec spec_;
 	LoadResult result_;
-	cfs::Array<std::byte> buffer_; // what is sent, or received into, by all
+	[[nodiscard]] cfs::Result<> prepare() noexcept;
+	void next_payload(Slot &s) noexcept;
+	LoadPages buffer_; // what is sent, or received into; checking, each slot has its part
+	std::uint64_t seed_ = 0;
 	cfs::Array<Slot> slots_;
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("lnet load")};
 	cfs::WaitQueue wait_{CFS_LOCK_CLASS("lnet load wait")};
@@ -140,22 +227,38 @@ void Slot::on_event(const Event &ev) noexcept
 		load->abandon(ev.md); // no answer will come
 }
 
+/// The first are of the sizes where things change, the others of any.
+void Load::next_payload(Slot &s) noexcept
+{
+	constexpr std::uint32_t kSizes[] = {0, 1, 4095, 4096, 4097, 16384, 65537, kLoadSizeMax};
+	std::uint64_t n = seed_++;
+	std::uint64_t any = n * 0x9e3779b97f4a7c15;
+	s.length = n < std::size(kSizes)
+			   ? std::min(kSizes[n], spec_.size)
+			   : static_cast<std::uint32_t>((any >> 20) % (spec_.size + 1));
+	buffer_.fill(s.offset, s.length, any);
+	s.crc = buffer_.crc(s.offset, s.length);
+}
+
 cfs::Result<> Load::launch(Slot &s) noexcept
 {
 	s.status = {};
 	s.moved = 0;
 	s.answered = false;
 	s.start_ns = cfs_now_ns();
+	if (spec_.check && !s.back)
+		next_payload(s);
+	bool get = spec_.get || s.back;
+	std::uint64_t hdr_data = spec_.check ? kLoadChecked | s.crc : 0;
 	MdSpec md;
-	md.buffer.linear = buffer_.data();
-	md.buffer.length = spec_.size;
+	md.buffer = buffer_.part(s.offset, s.length);
 	md.threshold = 2;
-	md.options = spec_.get ? std::uint32_t{LNET_MD_TRUNCATE} : 0u;
+	md.options = get ? std::uint32_t{LNET_MD_TRUNCATE} : 0u;
 	md.handler = &s;
 	auto h = TRY(net_.bind(md));
-	auto sent = spec_.get ? net_.get(Nid{}, h, spec_.target, kLoadPortal, kLoadMatchBits, 0)
-			      : net_.put(Nid{}, h, true, spec_.target, kLoadPortal, kLoadMatchBits,
-					 0, 0);
+	auto sent = get ? net_.get(Nid{}, h, spec_.target, kLoadPortal, kLoadMatchBits, s.offset)
+			: net_.put(Nid{}, h, true, spec_.target, kLoadPortal, kLoadMatchBits,
+				   s.offset, hdr_data);
 	if (!sent) {
 		s.status = sent.error();
 		(void)net_.unlink(h); // its UNLINK event ends the slot
@@ -165,12 +268,22 @@ cfs::Result<> Load::launch(Slot &s) noexcept
 
 void Load::account(Slot &s) noexcept
 {
-	if (s.status != cfs::Errno{} || !s.answered) {
+	cfs::Errno why = s.status;
+	if (why == cfs::Errno{} && !s.answered)
+		why = PROTO;
+	else if (why == cfs::Errno{} && s.back &&
+		 (s.moved != s.length || buffer_.crc(s.offset, s.length) != s.crc))
+		why = BADMSG;
+	if (why != cfs::Errno{}) {
 		result_.failed++;
 		if (result_.first_error == cfs::Errno{})
-			result_.first_error = s.status != cfs::Errno{} ? s.status : PROTO;
+			result_.first_error = why;
+		s.back = false;
 		return;
 	}
+	s.back = spec_.check && !s.back;
+	if (s.back) // other bytes than those that are to come
+		buffer_.fill(s.offset, s.length, seed_);
 	result_.messages++;
 	result_.bytes += s.moved;
 	std::uint64_t us = (cfs_now_ns() - s.start_ns) / 1000;
@@ -183,16 +296,31 @@ cfs::Result<> Load::wait_for(std::size_t wanted, cfs::WaitMode mode) noexcept
 	return wait_.wait(mode, cfs::Instant::never(), [&] { return idle() >= wanted; });
 }
 
+cfs::Result<> Load::prepare() noexcept
+{
+	std::uint32_t part =
+		std::max(1u, (spec_.size + CFS_PAGE_SIZE - 1) / CFS_PAGE_SIZE) * CFS_PAGE_SIZE;
+	if (spec_.check && std::uint64_t{part} * spec_.concurrency > kLoadSinkBytes)
+		return cfs::fail(INVAL);
+	TRY(buffer_.make(spec_.check ? part * spec_.concurrency : part));
+	slots_ = TRY(cfs::Array<Slot>::make(kSubsys, spec_.concurrency));
+	std::uint32_t i = 0;
+	for (Slot &s : slots_) {
+		s.load = this;
+		s.length = spec_.size;
+		s.offset = spec_.check ? part * i++ : 0;
+	}
+	return {};
+}
+
 cfs::Result<LoadResult> Load::run() noexcept
 {
-	buffer_ = TRY(cfs::Array<std::byte>::make(kSubsys, std::max(spec_.size, 1u)));
-	slots_ = TRY(cfs::Array<Slot>::make(kSubsys, spec_.concurrency));
+	TRY(prepare());
 	std::uint64_t begin = cfs_now_ns();
 	cfs::Instant end = cfs::after(spec_.time);
 	cfs::Result<> going;
 	std::size_t under_way = 0;
 	for (Slot &s : slots_) {
-		s.load = this;
 		going = launch(s);
 		if (!going)
 			break;
@@ -239,9 +367,10 @@ cfs::Result<LoadSpec> parse_load(std::string_view text) noexcept
 	LoadSpec s;
 	s.target.nid = TRY(parse_nid(cfs::next_word(text, kBlanks)));
 	std::string_view kind = cfs::next_word(text, kBlanks);
-	if (kind != "put" && kind != "get")
-		return cfs::fail(INVAL);
 	s.get = kind == "get";
+	s.check = kind == "check";
+	if (kind != "put" && !s.get && !s.check)
+		return cfs::fail(INVAL);
 	auto number = [&](std::uint64_t otherwise,
 			  std::uint64_t max) noexcept -> cfs::Result<std::uint64_t> {
 		std::string_view word = cfs::next_word(text, kBlanks);
@@ -261,7 +390,11 @@ cfs::Result<LoadSpec> parse_load(std::string_view text) noexcept
 void format_load(cfs::FormatSink &out, const LoadSpec &spec, const LoadResult &r) noexcept
 {
 	out.print("load:\n    target: {}\n    operation: {}\n    size: {}\n    concurrency: {}\n",
-		  spec.target.nid, spec.get ? "get" : "put", spec.size, spec.concurrency);
+		  spec.target.nid,
+		  spec.check ? "check"
+		  : spec.get ? "get"
+			     : "put",
+		  spec.size, spec.concurrency);
 	out.print("    messages: {}\n    failed: {}\n    bytes: {}\n    milliseconds: {}\n",
 		  r.messages, r.failed, r.bytes, r.elapsed_ns / 1000000);
 	out.print("    messages_per_second: {}\n    bytes_per_second: {}\n",

@@ -46,7 +46,7 @@ constinit const cfs::ParamInfo kParams[] = {
 		 .tree = kDebugfs}),
 	cfs::param_text<&LnetNode::show_load, &LnetNode::write_load>(
 		{.name = "load",
-		 .doc = "Writing \"NID put|get SIZE CONCURRENCY SECONDS\" sends load to that "
+		 .doc = "Writing \"NID put|get|check SIZE CONCURRENCY SECONDS\" sends load to that "
 			"node's "
 			"sink; reading tells the last result.",
 		 .tree = kDebugfs}),
@@ -357,8 +357,8 @@ void LnetNode::show_sink(cfs::FormatSink &out) noexcept
 	auto v = [](const std::atomic<std::uint64_t> &a) {
 		return a.load(std::memory_order_relaxed);
 	};
-	out.print("messages: {}\nbytes: {}\nfailed: {}\n", v(sink_->messages), v(sink_->bytes),
-		  v(sink_->failed));
+	out.print("messages: {}\nbytes: {}\nfailed: {}\ncorrupt: {}\n", v(sink_->messages),
+		  v(sink_->bytes), v(sink_->failed), v(sink_->corrupt));
 }
 
 cfs::Result<> LnetNode::write_load(std::string_view text) noexcept

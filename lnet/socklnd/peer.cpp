@@ -243,23 +243,23 @@ void Peer::started(Conn &c) noexcept
 		c.usable = true;
 	}
 	ni_.up().peer_alive(nid_, true);
+	// Each goes to whichever connection is best by now. Whoever left some to another connection
+	// that comes up at the same time might find that it had left them to this one.
 	for (;;) {
 		Tx *tx = nullptr;
+		cfs::RefPtr<Conn> best;
 		{
 			cfs::SpinGuard g(lock_);
-			for (Tx &t : waiting_) {
-				auto best = pick(t);
-				if (best.get() != &c)
-					continue;
-				tx = &t;
-				break;
-			}
-			if (!tx)
+			if (waiting_.empty())
 				return;
-			waiting_.erase(waiting_.iterator_to(*tx));
+			tx = &waiting_.front();
+			best = pick(*tx);
+			if (!best) // it has died meanwhile: the next one takes them
+				return;
+			waiting_.pop_front();
 		}
-		ni_.prepare(*tx, c.version());
-		c.send(*tx);
+		ni_.prepare(*tx, best->version());
+		best->send(*tx);
 	}
 }
 

@@ -174,24 +174,54 @@ SockLnd::startup(cfs::Node &, Net net, std::string_view if_name, Upcalls &up) no
 	return cfs::UniquePtr<NetworkInterface>(TRY(cfs::try_make<SockNi>(*this, up, net, *found)));
 }
 
+// ---- listening ----
+
+Listener::~Listener()
+{
+	if (poller)
+		cfs_poller_remove(poller, sock);
+	if (sock)
+		cfs_sock_close(sock);
+}
+
+cfs::Result<Listener *> SockLnd::listener_at(const cfs_sockaddr &addr) noexcept
+{
+	auto same = [&](const cfs_sockaddr &a) {
+		return a.length == addr.length && a.ifindex == addr.ifindex &&
+		       std::equal(a.bytes, a.bytes + a.length, addr.bytes);
+	};
+	for (Listener &l : listeners_)
+		if (same(l.addr))
+			return &l;
+	auto fresh = TRY(cfs::try_make<Listener>(addr));
+	TRY(cfs::to_result(cfs_sock_listen(node_, &addr, tunables.accept_port,
+					   tunables.accept_backlog, &fresh->sock)));
+	TRY(cfs::to_result(cfs_poller_add(listen_poller_, fresh->sock, fresh.get())));
+	fresh->poller = listen_poller_;
+	Listener *l = fresh.release();
+	listeners_.push_back(*l);
+	return l;
+}
+
+cfs::Result<> SockLnd::listen_for(SockNi &ni) noexcept
+{
+	auto l = listener_at(ni.netif().addr);
+	if (!l) {
+		LCONSOLE_ERROR(kSubsys,
+			       "{}: cannot listen on TCP port {}: {}; is another service using it?",
+			       ni.nid(), tunables.accept_port, l.error());
+		return cfs::fail(l.error());
+	}
+	(*l)->users++;
+	ni.listener = *l;
+	return {};
+}
+
 cfs::Result<> SockLnd::add(SockNi &ni) noexcept
 {
 	cfs::MutexGuard g(lock_);
-	if (tunables.accept != Accept::none) {
-		int rc = cfs_sock_listen(node_, &ni.netif().addr, tunables.accept_port,
-					 tunables.accept_backlog, &ni.listener);
-		if (rc == 0)
-			rc = cfs_poller_add(listen_poller_, ni.listener, &ni);
-		if (rc != 0) {
-			LCONSOLE_ERROR(kSubsys,
-				       "{}: cannot listen on TCP port {}: {}; is another "
-				       "service using it?",
-				       ni.nid(), tunables.accept_port, cfs::Errno{-rc});
-			if (ni.listener)
-				cfs_sock_close(std::exchange(ni.listener, nullptr));
-			return cfs::fail(cfs::Errno{-rc});
-		}
-	}
+	if (tunables.accept != Accept::none)
+		TRY(listen_for(ni));
 	nis_.push_back(ni);
 	return {};
 }
@@ -203,9 +233,10 @@ void SockLnd::remove(SockNi &ni) noexcept
 		if (!ni.lnd_hook.is_linked())
 			return;
 		nis_.erase(nis_.iterator_to(ni));
-		if (cfs_sock *l = std::exchange(ni.listener, nullptr)) {
-			cfs_poller_remove(listen_poller_, l);
-			cfs_sock_close(l);
+		Listener *l = std::exchange(ni.listener, nullptr);
+		if (l && --l->users == 0) {
+			listeners_.erase(listeners_.iterator_to(*l));
+			cfs::UniquePtr<Listener>(l).reset();
 		}
 	}
 	// Handshakes and attempts that found it before have ended after this; its peers are closed,
@@ -221,25 +252,25 @@ void SockLnd::accept_loop() noexcept
 		int n = cfs_poller_wait(listen_poller_, ev, kEventsMax, CFS_NEVER);
 		cfs::MutexGuard g(lock_);
 		for (int i = 0; i < n; i++)
-			for (SockNi &ni : nis_) // it may have gone since
-				if (&ni == ev[i].ctx)
-					accept_from(ni);
+			for (Listener &l : listeners_) // it may have gone since
+				if (&l == ev[i].ctx)
+					accept_from(l);
 	}
 }
 
-void SockLnd::accept_from(SockNi &ni) noexcept
+void SockLnd::accept_from(Listener &l) noexcept
 {
 	for (;;) {
 		cfs_sock *s = nullptr;
 		cfs_sockaddr from{};
-		int rc = cfs_sock_accept(ni.listener, &s, &from);
+		int rc = cfs_sock_accept(l.sock, &s, &from);
 		if (rc == cfs::to_rc(AGAIN))
 			return;
 		if (rc != 0) {
 			// Out of memory, mostly. Whoever waits is seen again with the next
 			// connection.
-			CNETERR(kSubsys, "{}: cannot accept a connection: {}", ni.nid(),
-				cfs::Errno{-rc});
+			CNETERR(kSubsys, "cannot accept a connection on port {}: {}",
+				tunables.accept_port, cfs::Errno{-rc});
 			return;
 		}
 		accept_one(s, from);

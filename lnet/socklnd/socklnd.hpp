@@ -25,6 +25,21 @@ namespace lnet::sock
 
 class SockLnd;
 
+/// Where connections to one address come in. NIs of several networks may have the same address: a
+/// connection says in its first bytes which of them it is for.
+struct Listener {
+	static constexpr cfs_subsys kSubsys = CFS_S_LND;
+
+	explicit Listener(const cfs_sockaddr &a) noexcept : addr(a) {}
+	~Listener();
+
+	cfs::ListHook hook; // SockLnd::lock_, as is the rest
+	const cfs_sockaddr addr;
+	cfs_sock *sock = nullptr;
+	cfs_poller *poller = nullptr; ///< that it is in
+	unsigned users = 0;
+};
+
 /// Counters of the driver.
 struct SockStats {
 	std::atomic<std::uint64_t> accepted{0}, refused_port{0}, refused_busy{0}, refused_nid{0},
@@ -204,7 +219,7 @@ public:
 				     ConnType t) const noexcept;
 
 	cfs::ListHook lnd_hook;	      // SockLnd::lock_
-	cfs_sock *listener = nullptr; // SockLnd::lock_; on the NI's own address
+	Listener *listener = nullptr; // SockLnd::lock_; on the NI's own address
 
 private:
 	static constexpr std::size_t kBuckets = 4096;
@@ -265,7 +280,10 @@ private:
 	void accept_one(cfs_sock *s, const cfs_sockaddr &from) noexcept;
 	void handshake(cfs_sock *s, const cfs_sockaddr &from) noexcept;
 	void tick() noexcept;
-	void accept_from(SockNi &ni) noexcept;
+	void accept_from(Listener &l) noexcept;
+	[[nodiscard]] cfs::Result<> listen_for(SockNi &ni) noexcept CFS_REQUIRES(lock_);
+	[[nodiscard]] cfs::Result<Listener *> listener_at(const cfs_sockaddr &addr) noexcept
+		CFS_REQUIRES(lock_);
 
 	cfs_node *const node_;
 	std::uint64_t incarnation_ = 0;
@@ -275,7 +293,7 @@ private:
 	cfs::WorkQueue reaper_;
 	cfs::Timer<SockLnd, &SockLnd::tick> timer_{this};
 
-	cfs_poller *listen_poller_ = nullptr; // of the NIs' listeners; contexts are SockNi
+	cfs_poller *listen_poller_ = nullptr; // contexts are Listener
 	cfs::Thread acceptor_;
 	std::atomic<bool> stop_{false};
 	/// Accepted connections whose handshake waits or runs; more are closed at once.
@@ -285,6 +303,7 @@ private:
 
 	cfs::Mutex lock_{CFS_LOCK_CLASS("socklnd interfaces")};
 	cfs::List<SockNi, &SockNi::lnd_hook> nis_ CFS_GUARDED_BY(lock_);
+	cfs::List<Listener, &Listener::hook> listeners_ CFS_GUARDED_BY(lock_);
 };
 
 /// How LNet is told of an error of a socket (section 12.5, "Health status").

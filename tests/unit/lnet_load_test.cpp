@@ -69,6 +69,39 @@ TEST_F(LoadTest, WhatIsSentIsWhatTheSinkCounts)
 	EXPECT_EQ((*sink)->bytes.load(), bytes);
 }
 
+TEST_F(LoadTest, CheckedPayloadsArriveAndComeBackAsTheyWere)
+{
+	auto sink = LoadSink::make(*core);
+	ASSERT_TRUE(sink);
+	auto s = spec(false, kLoadSizeMax, 16); // 16 MiB under way
+	s.check = true;
+	auto r = run_load(*core, s);
+	ASSERT_TRUE(r);
+	EXPECT_GE(r->messages, 16u);
+	EXPECT_EQ(r->failed, 0u);
+	EXPECT_EQ((*sink)->corrupt.load(), 0u);
+	s.concurrency = 17; // more than the sink has room for
+	EXPECT_FALSE(run_load(*core, s));
+}
+
+TEST_F(LoadTest, TheSinkNoticesAPayloadThatIsNotWhatItsChecksumSays)
+{
+	auto sink = LoadSink::make(*core);
+	ASSERT_TRUE(sink);
+	std::byte text[100] = {};
+	MdSpec md;
+	md.buffer.linear = text;
+	md.buffer.length = sizeof(text);
+	for (std::uint64_t hdr_data : {std::uint64_t{0}, kLoadChecked | 1}) {
+		auto h = core->bind(md);
+		ASSERT_TRUE(h);
+		ASSERT_TRUE(core->put(Nid{}, *h, false, {*parse_nid("0@lo")}, kLoadPortal,
+				      kLoadMatchBits, 0, hdr_data));
+	}
+	EXPECT_EQ((*sink)->messages.load(), 1u);
+	EXPECT_EQ((*sink)->corrupt.load(), 1u);
+}
+
 TEST_F(LoadTest, WithoutASinkTheRunEnds)
 {
 	// Nobody answers a PUT that matches nothing, so its time-out ends it.
@@ -101,6 +134,7 @@ TEST_F(LoadTest, SpecsAreReadAndRefused)
 	EXPECT_EQ(s->concurrency, 16u);
 	EXPECT_FALSE(s->get);
 	EXPECT_TRUE(parse_load("0@lo get")->get);
+	EXPECT_TRUE(parse_load("0@lo check 64K 8")->check);
 	for (const char *bad :
 	     {"", "0@lo", "0@lo push", "bogus put", "0@lo put 2M", "0@lo put 0 0",
 	      "0@lo put 0 1000", "0@lo put 0 1 5000", "0@lo put 0 1 1 1", "0@lo put x"})

@@ -230,6 +230,32 @@ TEST_F(Socklnd, NodesPingEachOtherAndSeeTheirNids)
 	ASSERT_TRUE(b->core->ping({a->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10))));
 }
 
+TEST_F(Socklnd, NetworksOnOneAddressShareItsPort)
+{
+	auto second = [](Node &n) {
+		return n.core->add_ni(*n.lo, make_net(LndType::tcp, 5), "lo");
+	};
+	auto deadline = cfs::after(cfs::Duration::seconds(20));
+	auto a5 = second(*a), b5 = second(*b);
+	ASSERT_TRUE(a5 && b5);
+	EXPECT_TRUE(a->core->ping({*b5}, Nid{}, deadline));
+	EXPECT_TRUE(b->core->ping({a->nid}, Nid{}, deadline));
+	// The port stays as long as one of them does.
+	ASSERT_TRUE(a->core->del_ni(a->nid));
+	Node c(0x7f000003, test_tunables(port));
+	auto c5 = second(c);
+	ASSERT_TRUE(c5);
+	EXPECT_TRUE(c.core->ping({*a5}, Nid{}, deadline));
+	ASSERT_TRUE(a->core->del_ni(*a5));
+	a5 = second(*a);
+	ASSERT_TRUE(a5);
+	bool reached = false; // the first may be lost on the connection that has just gone
+	for (int i = 0; i < 10 && !reached; i++)
+		reached = c.core->ping({*a5}, Nid{}, cfs::after(cfs::Duration::seconds(2)))
+				  .has_value();
+	EXPECT_TRUE(reached);
+}
+
 TEST_F(Socklnd, PutArrivesWholeAtEverySizeAndIsAcknowledged)
 {
 	for (std::size_t size :

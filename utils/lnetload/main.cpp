@@ -27,7 +27,7 @@ using namespace lnet;
 
 constexpr const char *kUsage =
 	"usage: lnet_load [OPTIONS] sink\n"
-	"       lnet_load [OPTIONS] NID put|get [SIZE [CONCURRENCY [SECONDS]]]\n"
+	"       lnet_load [OPTIONS] NID put|get|check [SIZE [CONCURRENCY [SECONDS]]]\n"
 	"  -i, --if IFNAME    interface (default: the first that is up)\n"
 	"  -n, --net NET      network (default: tcp)\n"
 	"  -p, --port PORT    TCP port of LNet, here and there (default: 988)\n"
@@ -83,10 +83,11 @@ int be_sink(Core &core, const sigset_t &ends)
 		return fail("cannot offer a sink", sink.error());
 	int signal = 0;
 	sigwait(&ends, &signal);
-	printf("sink:\n    messages: %llu\n    bytes: %llu\n    failed: %llu\n",
+	printf("sink:\n    messages: %llu\n    bytes: %llu\n    failed: %llu\n    corrupt: %llu\n",
 	       static_cast<unsigned long long>((*sink)->messages.load()),
 	       static_cast<unsigned long long>((*sink)->bytes.load()),
-	       static_cast<unsigned long long>((*sink)->failed.load()));
+	       static_cast<unsigned long long>((*sink)->failed.load()),
+	       static_cast<unsigned long long>((*sink)->corrupt.load()));
 	return 0;
 }
 

@@ -17,8 +17,34 @@ namespace lnet
 inline constexpr std::uint32_t kLoadPortal = 50;
 inline constexpr std::uint64_t kLoadMatchBits = 0x6c6f61642d676f21;
 inline constexpr std::uint32_t kLoadSizeMax = 1u << 20;
+/// What a sink has room for, and so what a checking load may have under way.
+inline constexpr std::uint32_t kLoadSinkBytes = 16u << 20;
+/// In `hdr_data`: the lower half is the CRC-32 of the payload, which the sink compares.
+inline constexpr std::uint64_t kLoadChecked = 1ull << 32;
+
+/// Pages as one buffer.
+class LoadPages
+{
+public:
+	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
+
+	LoadPages() noexcept = default;
+	~LoadPages();
+	LoadPages(const LoadPages &) = delete;
+	LoadPages &operator=(const LoadPages &) = delete;
+	[[nodiscard]] cfs::Result<> make(std::uint32_t bytes) noexcept;
+	/// The first `length` bytes from a page-aligned offset on.
+	[[nodiscard]] Buffer part(std::uint32_t offset, std::uint32_t length) const noexcept;
+	/// Bytes that follow from the seed.
+	void fill(std::uint32_t offset, std::uint32_t length, std::uint64_t seed) noexcept;
+	[[nodiscard]] std::uint32_t crc(std::uint32_t offset, std::uint32_t length) const noexcept;
+
+private:
+	cfs::Array<cfs_bvec> pieces_;
+};
 
 /// Takes every PUT and answers every GET of the load's, from one buffer that everybody shares.
+/// Checking loads put into it, and get back, parts of their own: there should be one at a time.
 class LoadSink final : public EventHandler
 {
 public:
@@ -30,13 +56,14 @@ public:
 	void destroy() noexcept;
 	void on_event(const Event &ev) noexcept override;
 
-	std::atomic<std::uint64_t> messages{0}, bytes{0}, failed{0};
+	/// `corrupt`: PUTs whose payload was not what its CRC says; they are in `failed` too.
+	std::atomic<std::uint64_t> messages{0}, bytes{0}, failed{0}, corrupt{0};
 
 	explicit LoadSink(Network &net) noexcept : net_(net) {}
 
 private:
 	Network &net_;
-	cfs::Array<std::byte> buffer_;
+	LoadPages buffer_;
 	MdHandle md_;
 	cfs::Completion ended_{CFS_LOCK_CLASS("lnet load sink")};
 };
@@ -45,7 +72,10 @@ struct LoadSpec {
 	static constexpr std::uint32_t kConcurrencyMax = 256;
 
 	ProcessId target;
-	bool get = false;	///< GETs instead of PUTs with ACK
+	bool get = false; ///< GETs instead of PUTs with ACK
+	/// Each payload is other bytes, of another size up to `size`; it is put, compared there,
+	/// got back and compared here. concurrency * size: at most kLoadSinkBytes.
+	bool check = false;
 	std::uint32_t size = 0; ///< bytes of each, up to kLoadSizeMax
 	std::uint32_t concurrency = 1;
 	cfs::Duration time = cfs::Duration::seconds(1);
@@ -73,7 +103,7 @@ struct LoadResult {
 /// end the run when nothing succeeds. Sleeps.
 [[nodiscard]] cfs::Result<LoadResult> run_load(Network &net, const LoadSpec &spec) noexcept;
 
-/// `TARGET put|get SIZE CONCURRENCY SECONDS`; the last three may be left out. err::INVAL.
+/// `TARGET put|get|check SIZE CONCURRENCY SECONDS`; the last three may be left out. err::INVAL.
 [[nodiscard]] cfs::Result<LoadSpec> parse_load(std::string_view text) noexcept;
 /// The result as YAML.
 void format_load(cfs::FormatSink &out, const LoadSpec &spec, const LoadResult &r) noexcept;
