@@ -150,6 +150,13 @@ Scheduler &SockLnd::scheduler_for(const Nid &peer) noexcept
 	return *schedulers_[(peer.hash() + n) % schedulers_.size()];
 }
 
+/// Which of an interface's addresses is its NID: IPv4 is what every peer understands; a link-local
+/// one means something else on every other node.
+static int preference(const cfs_netif &i) noexcept
+{
+	return i.addr.length == 4 ? 2 : i.addr.ifindex == 0 ? 1 : 0;
+}
+
 cfs::Result<cfs::UniquePtr<NetworkInterface>>
 SockLnd::startup(cfs::Node &, Net net, std::string_view if_name, Upcalls &up) noexcept
 {
@@ -160,10 +167,9 @@ SockLnd::startup(cfs::Node &, Net net, std::string_view if_name, Upcalls &up) no
 	const cfs_netif *found = nullptr;
 	for (const cfs_netif &i : std::span(list.data(), static_cast<std::size_t>(n))) {
 		bool wanted = if_name.empty() ? i.up && !i.loopback : if_name == i.name;
-		// An interface may have addresses of both families: IPv4 is what every peer
-		// understands.
-		if (wanted && (!found || (found->addr.length == 16 && i.addr.length == 4 &&
-					  std::string_view(found->name) == i.name)))
+		bool better = found && std::string_view(found->name) == i.name &&
+			      preference(i) > preference(*found);
+		if (wanted && (!found || better))
 			found = &i;
 	}
 	if (!found || !found->up) {

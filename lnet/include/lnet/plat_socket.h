@@ -52,7 +52,7 @@ struct cfs_netif {
 	uint32_t speed_mbps; /* 0: unknown */
 	uint8_t up;
 	uint8_t loopback;
-	uint8_t zerocopy; /* scatter-gather and checksum offload, on bare hardware */
+	uint8_t zerocopy; /* scatter-gather and checksum offload */
 };
 /* Fills up to max entries for the node; the number there are, or an errno. Sleeps. */
 int cfs_netif_list(struct cfs_node *node, struct cfs_netif *out, unsigned int max) CFS_NOEXCEPT;

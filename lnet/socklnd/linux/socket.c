@@ -322,10 +322,51 @@ static unsigned int take_pieces(union pieces *p, const struct cfs_sockvec *v, un
 	return i;
 }
 
+/* Whether these pieces may be sent by reference: pages whose references count (slab pages' do not).
+ */
+static bool by_reference(const struct cfs_sockvec *v, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (v[i].linear || !sendpage_ok((struct page *)v[i].page))
+			return false;
+	return true;
+}
+
+#ifdef HAVE_MSG_SPLICE_PAGES
+static int send_pages(struct socket *sock, struct msghdr *m)
+{
+	m->msg_flags |= MSG_SPLICE_PAGES;
+	return sock_sendmsg(sock, m);
+}
+#else
+static int send_pages(struct socket *sock, struct msghdr *m)
+{
+	const struct bio_vec *v = m->msg_iter.bvec;
+	unsigned int n = m->msg_iter.nr_segs, i;
+	int sent = 0;
+
+	for (i = 0; i < n; i++) {
+		int more = i + 1 < n ? MSG_MORE | MSG_SENDPAGE_NOTLAST : 0;
+		int rc = kernel_sendpage(sock, v[i].bv_page, v[i].bv_offset, v[i].bv_len,
+					 m->msg_flags | more);
+
+		if (rc <= 0)
+			return sent ?: rc;
+		sent += rc;
+		if (rc < v[i].bv_len)
+			break;
+	}
+	return sent;
+}
+#endif
+
 long cfs_sock_send(struct cfs_sock *s, const struct cfs_sockvec *v, unsigned int n,
 		   unsigned int flags)
 {
 	struct msghdr m = {.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL};
+	unsigned int taken;
 	union pieces p;
 	int rc;
 
@@ -333,9 +374,13 @@ long cfs_sock_send(struct cfs_sock *s, const struct cfs_sockvec *v, unsigned int
 		return -ESHUTDOWN;
 	if (!n)
 		return 0;
-	if (take_pieces(&p, v, n, &m, WRITE) < n || flags & CFS_SOCK_MORE)
+	taken = take_pieces(&p, v, n, &m, WRITE);
+	if (taken < n || flags & CFS_SOCK_MORE)
 		m.msg_flags |= MSG_MORE;
-	rc = sock_sendmsg(s->sock, &m);
+	if (flags & CFS_SOCK_ZEROCOPY && by_reference(v, taken))
+		rc = send_pages(s->sock, &m);
+	else
+		rc = sock_sendmsg(s->sock, &m);
 	return rc == -EINTR ? -EAGAIN : rc;
 }
 
