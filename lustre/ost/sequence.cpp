@@ -42,27 +42,21 @@ cfs::Result<wire::Fid> Sequence::fid(u64 number) const noexcept
 	return wire::make_fid(seq_, static_cast<u32>(number));
 }
 
-u32 Sequence::batch() noexcept
-{
-	wire::ObdStatfs s{};
-	if (!device_.statfs(s))
-		return kBatchSmall;
-	return s.blocks.get() * s.bsize.get() < kSmallDevice ? kBatchSmall : kBatch;
-}
-
-cfs::Result<> Sequence::create_batch(u64 first, u64 last, Each *each) noexcept
+cfs::Result<u64> Sequence::create_batch(u64 first, u64 last, Each *each) noexcept
 {
 	osd::CreateSpec spec = object_spec();
 	osd::ObjectRef objects[kBatch];
 	std::size_t n = 0;
-	for (u64 k = first; k <= last; k++)
-		objects[n++] = TRY(device_.object(TRY(fid(k))));
 	auto tx = TRY(device_.begin());
 	TRY(ids_.declare(*tx));
-	for (std::size_t k = 0; k < n; k++)
-		TRY(objects[k]->declare_create(*tx, spec));
 	if (each)
 		TRY(each->declare(*tx));
+	do {
+		objects[n] = TRY(device_.object(TRY(fid(first + n))));
+		TRY(objects[n]->declare_create(*tx, spec));
+		n++;
+	} while (n < kBatch && first + n <= last && tx->room_to_declare());
+	last = first + n - 1;
 	TRY(tx->start());
 	auto done = ids_.raise(*tx, last);
 	for (std::size_t k = 0; done && k < n; k++) {
@@ -73,7 +67,8 @@ cfs::Result<> Sequence::create_batch(u64 first, u64 last, Each *each) noexcept
 	}
 	if (done && each)
 		done = each->done(*tx);
-	return osd::stop(*tx, done);
+	TRY(osd::stop(*tx, done));
+	return last;
 }
 
 cfs::Result<u64> Sequence::create_to(u64 wanted, cfs::Instant deadline, Each *each) noexcept
@@ -91,17 +86,16 @@ cfs::Result<u64> Sequence::create_to(u64 wanted, cfs::Instant deadline, Each *ea
 		      static_cast<const char *>(device_.info().name), wanted, seq_, last);
 		last = wanted - wire::OST_MAX_PRECREATE;
 	}
-	u32 step = batch();
 	bool made = false;
 	while (last < wanted && cfs::Instant::now() < deadline) {
-		u64 upto = std::min(wanted, last + step);
-		if (auto r = create_batch(last + 1, upto, each); !r) {
+		auto r = create_batch(last + 1, wanted, each);
+		if (!r) {
 			if (!made)
 				return cfs::fail(r.error());
 			break;
 		}
 		made = true;
-		last = upto;
+		last = *r;
 	}
 	return ids_.last();
 }

@@ -23,10 +23,8 @@ public:
 	static constexpr cfs_subsys kSubsys = CFS_S_FILTER;
 	/// An MDT that asks for more than this beyond LAST_ID knows another OST than this one.
 	static constexpr u64 kGapMax = 5 * wire::OST_MAX_PRECREATE;
-	/// Objects of one transaction; fewer on a small device.
+	/// Objects of one transaction, at most: fewer where the journal is small.
 	static constexpr u32 kBatch = 128;
-	static constexpr u32 kBatchSmall = 8;
-	static constexpr u64 kSmallDevice = u64{1} << 30;
 
 	/// Opens LAST_ID of the sequence, or makes it. Sleeps.
 	[[nodiscard]] static cfs::Result<cfs::UniquePtr<Sequence>>
@@ -66,10 +64,11 @@ public:
 	}
 
 private:
-	[[nodiscard]] cfs::Result<> create_batch(u64 first, u64 last, Each *each) noexcept
+	/// Makes objects from `first` on, to `last` or as many as one transaction holds; returns
+	/// the highest.
+	[[nodiscard]] cfs::Result<u64> create_batch(u64 first, u64 last, Each *each) noexcept
 		CFS_REQUIRES(create_lock_);
 	[[nodiscard]] cfs::Result<> destroy_one(u64 number) noexcept CFS_REQUIRES(create_lock_);
-	[[nodiscard]] u32 batch() noexcept;
 
 	osd::Device &device_;
 	u64 seq_;

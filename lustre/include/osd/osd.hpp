@@ -105,6 +105,10 @@ public:
 	/// message. err::ROFS, err::IO, err::SHUTDOWN: then nothing has begun.
 	virtual cfs::Result<> start() noexcept = 0;
 
+	/// Whether more may be declared: no once it is half as much as one transaction can hold. A
+	/// change that can be split into several transactions declares no more then. Before start().
+	[[nodiscard]] virtual bool room_to_declare() const noexcept = 0;
+
 	/// Ends it. Whatever was done becomes durable some time later, or before the return after
 	/// set_sync(). Errors: of the device while writing bulk data, or of the commit when waited
 	/// for. Afterwards only destroying is left.

@@ -91,6 +91,11 @@ Result<> Tx::start() noexcept
 	return dev_.note(r);
 }
 
+bool Tx::room_to_declare() const noexcept
+{
+	return credits_ + peak_ + kSpareCredits < dev_.fs_info().max_credits / 2;
+}
+
 void Tx::on_commit(CommitCallback &cb) noexcept
 {
 	CFS_ASSERT(handle_ && record_);

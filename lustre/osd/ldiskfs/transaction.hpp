@@ -27,6 +27,7 @@ public:
 	[[nodiscard]] static cfs::Result<cfs::UniquePtr<Tx>> make(DeviceImpl &d) noexcept;
 
 	cfs::Result<> start() noexcept override;
+	[[nodiscard]] bool room_to_declare() const noexcept override;
 	cfs::Result<> stop() noexcept override;
 	void set_sync() noexcept override { sync_ = true; }
 	void on_commit(CommitCallback &cb) noexcept override;

@@ -442,6 +442,7 @@ Result<> MemTx::declare(MemObject &o, Op op, std::uint64_t a, std::uint64_t b) n
 	CFS_ASSERT(phase_ == Phase::declaring);
 	TRY(device_.writable());
 	auto d = TRY(cfs::try_make<Declared>(&o, op, a, b));
+	declarations_++;
 	o.get();
 	declared_.push_back(*d.release());
 	return {};

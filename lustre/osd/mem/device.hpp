@@ -66,10 +66,18 @@ class MemTx final : public Transaction
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_OSD;
 
+	/// As many declarations as half a transaction holds: there is no journal here, but users
+	/// shall meet the limit.
+	static constexpr unsigned kHalfOfMost = 64;
+
 	explicit MemTx(MemDevice &d) noexcept : device_(d) {}
 	~MemTx();
 
 	cfs::Result<> start() noexcept override;
+	[[nodiscard]] bool room_to_declare() const noexcept override
+	{
+		return declarations_ < kHalfOfMost;
+	}
 	cfs::Result<> stop() noexcept override;
 	void set_sync() noexcept override { sync_ = true; }
 	void on_commit(CommitCallback &cb) noexcept override;
@@ -94,6 +102,7 @@ private:
 	MemDevice &device_;
 	enum class Phase : std::uint8_t { declaring, running, done } phase_ = Phase::declaring;
 	bool sync_ = false;
+	unsigned declarations_ = 0;
 	std::uint64_t group_ = 0;
 	const void *thread_ = nullptr;
 	cfs::Errno data_error_{};
