@@ -40,7 +40,7 @@ check-full: setup			## every test suite, long form, debug kernel included
 	@contrib/build/check --full $(SUITES)
 
 .PHONY: demo
-demo: setup				## boot a virtual machine and see the file system work in it
+demo: setup				## boot servers and clients, and see their file system work
 	@contrib/demo
 
 .PHONY: lint
