@@ -228,6 +228,9 @@ void FileDataImpl::gather(FileMap &m, const Place &p, cfs_page *page, u64, u32 f
 	if (r)
 		r = o.gather->add(page, 0, len, p.offset);
 	if (!r) {
+		// A write without a page would never be sent, and keep the object for ever.
+		if (o.gather && o.gather->count() == 0)
+			o.gather.reset();
 		o.make_clean(number);
 		pages_written({&page, 1}, cfs::to_rc(r));
 		return;

@@ -136,6 +136,41 @@ TEST(SimOom, ASecondMount)
 		works);
 }
 
+/// Two mounts that take each other's locks away.
+void contend(client::host::Vfs &a, client::host::Vfs &b)
+{
+	for (auto *v : {&a, &b}) {
+		auto &other = v == &a ? b : a;
+		(void)v->mkdir("/d");
+		(void)v->write_file("/d/f", bytes("one"));
+		(void)other.stat("/d/f");
+		(void)other.write_file("/d/f", bytes("three"));
+		(void)v->read_file("/d/f");
+		(void)v->chmod("/d/f", 0600);
+		(void)other.rename("/d/f", "/d/g");
+		(void)v->readdir("/d");
+		(void)v->unlink("/d/g");
+		(void)other.rmdir("/d");
+	}
+}
+
+TEST(SimOom, LocksAreTakenBack)
+{
+	EachPlace places;
+	places.run([&](World &w) {
+		fsworld::run(w, {.osts = 1}, [&](Client &c) {
+			auto other =
+				must(client::host::Vfs::mount(c.stack.node, c.device), "mount");
+			places.arm();
+			contend(*c.vfs, *other);
+			places.disarm();
+			must(c.vfs->write_file("/after", bytes("hello")), "write");
+			check(must(other->read_file("/after"), "read") == bytes("hello"), "data");
+			must(other->unmount(), "unmount");
+		});
+	});
+}
+
 /// As a server node does it when each of its targets is mounted, one after the other.
 void try_servers(fsworld::Shared &shared, cluster::Stack &s, EachPlace &places)
 {
