@@ -9,8 +9,6 @@ namespace osd::conformance
 namespace
 {
 
-using cfs::selftest::Numbers;
-
 // ---- directories ----
 
 Result<> names_come_and_go(Env &run) noexcept
