@@ -7,6 +7,7 @@
 #include <atomic>
 #include <vector>
 
+#include "libcfs/hash.hpp"
 #include "libcfs/lock.hpp"
 #include "libcfs/mem.hpp"
 #include "libcfs/sim/gtest.hpp"
@@ -295,6 +296,62 @@ TEST(PlantedBug, AReaderWithoutASectionIsFound)
 		{}, 1);
 }
 #endif
+
+// ---- hash tables ----
+
+struct Hashed : cfs::RcuRefCounted<Hashed> {
+	static constexpr cfs_subsys kSubsys = CFS_S_LIBCFS;
+	explicit Hashed(std::uint32_t k) noexcept : key(k) {}
+	cfs::HashHook in_table;
+	std::uint32_t key;
+};
+struct HashedTraits {
+	using Key = std::uint32_t;
+	static const Key &key(const Hashed &h) noexcept { return h.key; }
+	static std::uint32_t hash(const Key &k) noexcept { return k; }
+};
+
+TEST(SimHash, ItsSizeIsNeverMoreOrLessThanWhatIsIn)
+{
+	struct Bed {
+		cfs::HashTable<Hashed, &Hashed::in_table, HashedTraits> table{
+			CFS_LOCK_CLASS("hash")};
+		bool ended = false;
+		void put_in()
+		{
+			for (std::uint32_t i = 0; i < 20; i++)
+				EXPECT_TRUE(table.insert(*cfs::try_make_ref<Hashed>(i)));
+			ended = true;
+		}
+		void take_out()
+		{
+			for (std::uint32_t i = 0; i < 20;) {
+				if (auto h = table.find(i); h && table.erase(*h))
+					i++;
+				else
+					sleep_for(100);
+				EXPECT_LE(table.size(), 20u - i);
+			}
+		}
+		void look()
+		{
+			while (!ended) {
+				EXPECT_LE(table.size(), 20u);
+				sleep_for(100);
+			}
+		}
+	};
+	run_seeds(200, [](World &w) {
+		on_node(w, [] {
+			Bed bed;
+			EXPECT_TRUE(bed.table.open(CFS_S_LIBCFS, nullptr));
+			together<Bed, &Bed::put_in, &Bed::take_out, &Bed::look>(bed);
+			EXPECT_EQ(bed.table.size(), 0u);
+			bed.table.close();
+			cfs_rcu_barrier();
+		});
+	});
+}
 
 // ---- work ----
 

@@ -171,8 +171,10 @@ public:
 			hook.next_.store(head.load(std::memory_order_relaxed),
 					 std::memory_order_relaxed);
 			head.store(&hook, std::memory_order_release);
+			// Before anybody can take it out again: the number never wraps, and is 0
+			// only of an empty table.
+			count_.fetch_add(1, std::memory_order_relaxed);
 		}
-		count_.fetch_add(1, std::memory_order_relaxed);
 		want_resize();
 		return fresh;
 	}
@@ -189,8 +191,8 @@ public:
 			Change change(*this, Traits::hash(Traits::key(t)));
 			if (!unlink(change.head(), t.*Hook))
 				return false;
+			count_.fetch_sub(1, std::memory_order_relaxed);
 		}
-		count_.fetch_sub(1, std::memory_order_relaxed);
 		want_resize();
 		t.put();
 		return true;
