@@ -169,12 +169,24 @@ void ClientNs::queue_send(ClientLockImpl &l) noexcept
 {
 	if (!tell_server_.load() || l.lost || !l.remote_handle())
 		return;
-	{
-		cfs::SpinGuard g(todo_lock_);
-		l.get();
-		ready_.push_back(l);
-	}
-	send_ready();
+	if (make_ready(l))
+		send_ready();
+}
+
+void ClientNs::send_later(ClientLockImpl &l) noexcept
+{
+	if (tell_server_.load() && make_ready(l))
+		sender_.queue(node_.cancel_workq());
+}
+
+bool ClientNs::make_ready(ClientLockImpl &l) noexcept
+{
+	cfs::SpinGuard g(todo_lock_);
+	if (l.in_todo.is_linked())
+		return false;
+	l.get();
+	ready_.push_back(l);
+	return true;
 }
 
 /// The next handles to send; 0 ends the sender's turn.

@@ -127,6 +127,26 @@ void ClientNs::pack(ClientLock &lock, cfs::MutBytes dlm_req) noexcept
 		handles[1 + i] = l.early[i];
 }
 
+/// Sends the request until there is an answer of the server that there is now.
+cfs::Result<EnqueueResult> ClientNs::ask(ClientLockImpl &l, cfs::Bytes req, cfs::MutBytes lvb,
+					 cfs::WaitMode mode) noexcept
+{
+	auto how = ClientLink::Sending::first;
+	for (;;) {
+		ClientLink::EnqueueReply reply;
+		reply.lvb = lvb;
+		auto status = link_->enqueue(req, reply, how, mode);
+		std::size_t got = reply.lvb_bytes < lvb.size() ? reply.lvb_bytes : lvb.size();
+		if (!status || *status != 0)
+			return complete(l, status, status ? &reply.rep : nullptr, lvb.first(got));
+		EnqueueResult out;
+		Fate fate = take_reply(l, reply.rep, lvb.first(got), out);
+		if (fate != Fate::ask_again)
+			return conclude(l, fate, std::move(out));
+		how = ClientLink::Sending::again;
+	}
+}
+
 cfs::Result<EnqueueResult> ClientNs::enqueue(const EnqueueSpec &spec, cfs::MutBytes lvb) noexcept
 {
 	ClientLockPtr lock = TRY(begin(spec));
@@ -142,13 +162,9 @@ cfs::Result<EnqueueResult> ClientNs::enqueue(const EnqueueSpec &spec, cfs::MutBy
 		req = cfs::MutBytes(large.data(), n);
 	}
 	pack(*lock, req);
-	ClientLink::EnqueueReply reply;
-	reply.lvb = lvb;
 	// An answer that nobody waits for any more would leave a flock behind.
 	cfs::WaitMode mode = spec.type == LDLM_FLOCK ? cfs::WaitMode::killable : spec.wait;
-	auto status = link_->enqueue(req, reply, false, mode);
-	std::size_t got = reply.lvb_bytes < lvb.size() ? reply.lvb_bytes : lvb.size();
-	auto out = complete(*lock, status, status ? &reply.rep : nullptr, lvb.first(got));
+	auto out = ask(impl(*lock), req, lvb, mode);
 	if (out && out->blocked) {
 		TRY(wait(*lock, spec.wait));
 		out->blocked = false;
@@ -220,10 +236,14 @@ cfs::Result<EnqueueResult> ClientNs::give_up(ClientLockImpl &l, cfs::Errno why) 
 ClientNs::Fate ClientNs::judge_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
 				     EnqueueResult &out) noexcept
 {
-	if (auto h = rep.lock_handle.get(); h != wire::LockHandle{})
+	// What a callback or a replay has said since is newer.
+	if (auto h = rep.lock_handle.get();
+	    h != wire::LockHandle{} && (l.state == State::sent || !l.remote_handle()))
 		l.remote.store(static_cast<u64>(h), std::memory_order_relaxed);
 	if (l.state != State::sent) // a callback was faster
 		return l.state == State::granted ? Fate::keep : Fate::wait;
+	if (std::exchange(l.unsure, false))
+		return Fate::ask_again;
 	auto d = from_wire(rep.lock_desc);
 	if (!d)
 		return Fate::refuse;
@@ -239,8 +259,10 @@ ClientNs::Fate ClientNs::judge_reply(ClientLockImpl &l, const wire::LdlmReply &r
 		l.state = State::waiting;
 		return Fate::wait;
 	}
-	if (l.is_flock() && l.req_mode == LCK_NL)
+	if (l.is_flock() && l.req_mode == LCK_NL) {
+		l.state = State::granting;
 		return Fate::drop;
+	}
 	if (!check_lvb(l, lvb))
 		return Fate::refuse;
 	l.state = State::granting;
@@ -257,20 +279,38 @@ cfs::Result<EnqueueResult> ClientNs::complete(ClientLock &lock, cfs::Result<int3
 		return give_up(l, PROTO);
 	EnqueueResult out;
 	out.status = *status;
-	out.res1 = rep->lock_policy_res1.get();
-	out.res2 = rep->lock_policy_res2.get();
-	out.lvb_bytes = lvb.size();
 	if (*status != 0) {
+		out.res1 = rep->lock_policy_res1.get();
+		out.res2 = rep->lock_policy_res2.get();
+		out.lvb_bytes = lvb.size();
 		(void)give_up(l, CANCELED);
 		return out;
 	}
+	Fate fate = take_reply(l, *rep, lvb, out);
+	return conclude(l, fate, std::move(out));
+}
+
+ClientNs::Fate ClientNs::take_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
+				    EnqueueResult &out) noexcept
+{
+	out.res1 = rep.lock_policy_res1.get();
+	out.res2 = rep.lock_policy_res2.get();
+	out.lvb_bytes = lvb.size();
 	// Flags of the request come back and mean nothing here.
-	out.flags = rep->lock_flags.get();
+	out.flags = rep.lock_flags.get();
 	Fate fate{};
 	{
 		cfs::MutexGuard s(stripe(l));
-		fate = judge_reply(l, *rep, lvb, out);
+		fate = judge_reply(l, rep, lvb, out);
 	}
+	if (fate == Fate::grant)
+		grant(l, lvb);
+	return fate;
+}
+
+cfs::Result<EnqueueResult> ClientNs::conclude(ClientLockImpl &l, Fate fate,
+					      EnqueueResult out) noexcept
+{
 	switch (fate) {
 	case Fate::refuse:
 		return give_up(l, PROTO);
@@ -278,6 +318,11 @@ cfs::Result<EnqueueResult> ClientNs::complete(ClientLock &lock, cfs::Result<int3
 		if (l.req_mode == LCK_NL)
 			unlock_shadows(l);
 		l.lost = true; // nothing of it is left at the server
+		(void)give_up(l, CANCELED);
+		return out;
+	case Fate::ask_again:
+		// The intent has been executed; only the lock is in doubt, and can be done without.
+		out.status = static_cast<int32_t>(wire::LdlmError::ELDLM_LOCK_ABORTED);
 		(void)give_up(l, CANCELED);
 		return out;
 	case Fate::keep:
@@ -288,7 +333,6 @@ cfs::Result<EnqueueResult> ClientNs::complete(ClientLock &lock, cfs::Result<int3
 		out.lvb_bytes = 0;
 		break;
 	case Fate::grant:
-		grant(l, lvb);
 		break;
 	}
 	out.use = LockUse(ClientLockPtr::share(&l));
@@ -312,8 +356,8 @@ void ClientNs::grant(ClientLockImpl &l, cfs::Bytes lvb) noexcept
 		l.granted_mode = l.req_mode;
 		l.wait.wake_all();
 		bool wanted = l.full_cancel || l.cancel_bits;
-		if (l.uses == 0 && wanted &&
-		    start_cancel(l, {CancelReason::blocking, l.why.discard}))
+		auto why = l.lost ? CancelReason::evicted : CancelReason::blocking;
+		if (l.uses == 0 && wanted && start_cancel(l, {why, l.why.discard}))
 			queue_cancel(l);
 	}
 	forget_shadows(after);
@@ -346,7 +390,7 @@ void ClientNs::forget_shadows(Work &after) noexcept
 	}
 }
 
-/// An unlock has been done at the server: the shadows follow.
+/// An unlock has been done at the server: the shadows follow. Its state is `granting` meanwhile.
 void ClientNs::unlock_shadows(ClientLockImpl &l) noexcept
 {
 	Work after;
@@ -357,6 +401,8 @@ void ClientNs::unlock_shadows(ClientLockImpl &l) noexcept
 		take_shadow_work(work, after);
 	}
 	forget_shadows(after);
+	cfs::MutexGuard s(stripe(l));
+	l.state = State::sent; // give_up() follows
 }
 
 // ---- waiting, and the end of use ----

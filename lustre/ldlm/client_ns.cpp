@@ -171,10 +171,12 @@ void ClientNs::destroy() noexcept
 	}
 	lru_timer_.cancel_sync();
 	trim_.cancel_sync();
+	sender_.cancel_sync();
 	for (Worker &w : workers_)
 		if (w.ns)
 			w.work.cancel_sync();
 	worker(); // what was queued for a worker that had been stopped
+	send_ready();
 	pool_params_.close();
 	params_.close();
 	by_handle_.close();

@@ -55,7 +55,8 @@ public:
 	enum class State : std::uint8_t {
 		sent,	  ///< begin() was called, complete() was not
 		waiting,  ///< queued at the server
-		granting, ///< the user is being told
+		granting, ///< what the answer brings about is being done: the user is told, an
+			  ///< unlock takes away what it covers
 		granted,
 		failed, ///< `failure` says why; the user still has to release it
 		over,
@@ -104,6 +105,9 @@ public:
 	ClientResourcePtr res;
 	State state = State::sent; // stripe
 	cfs::Errno failure{};	   // stripe
+	/// stripe: a recovery or an eviction went by while it was `sent`, so that the answer may be
+	/// one that the server knows nothing of any more.
+	bool unsure = false;
 	cfs::WaitQueue wait{CFS_LOCK_CLASS("ldlm lock wait")};
 	cfs::UniquePtr<FlockPart> flock_part;
 	cfs::RefPtr<ClientLockImpl> spare_ref;
@@ -239,7 +243,9 @@ private:
 	cfs::Result<> check_lvb(const ClientLockImpl &l, cfs::Bytes lvb) noexcept;
 	cfs::Result<EnqueueResult> give_up(ClientLockImpl &l, cfs::Errno why) noexcept;
 	/// What a reply makes of a lock. Stripe held.
-	enum class Fate { keep, wait, grant, drop, refuse };
+	enum class Fate { keep, wait, grant, drop, refuse, ask_again };
+	cfs::Result<EnqueueResult> ask(ClientLockImpl &l, cfs::Bytes req, cfs::MutBytes lvb,
+				       cfs::WaitMode mode) noexcept;
 	Fate judge_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
 			 EnqueueResult &out) noexcept;
 	/// Registers and forgets the shadows that a flock split and merged. Resource locked.
@@ -247,6 +253,12 @@ private:
 	void forget_shadows(Work &after) noexcept;
 	void unlock_shadows(ClientLockImpl &l) noexcept;
 	void end_use(ClientLockImpl &l) noexcept;
+	/// Takes in an answer of status 0.
+	Fate take_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
+			EnqueueResult &out) noexcept;
+	/// Tells the user what came of it.
+	cfs::Result<EnqueueResult> conclude(ClientLockImpl &l, Fate fate,
+					    EnqueueResult out) noexcept;
 
 	// client_cancel.cpp
 	/// Marks a granted lock as leaving if that is possible now. Resource locked.
@@ -258,6 +270,10 @@ private:
 	/// on_cancel() and out; what remains is to send CANCEL.
 	void do_cancel(ClientLockImpl &l) noexcept;
 	void queue_send(ClientLockImpl &l) noexcept;
+	/// The same for a thread that may not wait for the answer.
+	void send_later(ClientLockImpl &l) noexcept;
+	/// False when the lock is among those already.
+	bool make_ready(ClientLockImpl &l) noexcept;
 	void send_ready() noexcept;
 	std::size_t next_handles(std::span<u64> handles) noexcept;
 	void send_cancel(std::span<const u64> handles) noexcept;
@@ -288,6 +304,11 @@ private:
 
 	// client_recovery.cpp
 	struct Replay;
+	cfs::Result<cfs::Array<ClientLockImplPtr>> all_locks() noexcept;
+	void settle(ClientLockImpl &l) noexcept;
+	/// What to tell of a lock; false when it is not to be told.
+	bool pack_replay(ClientLockImpl &l, cfs::MutBytes buf) noexcept;
+	void took_replay(ClientLockImpl &l, u64 remote) noexcept;
 	void lose(ClientLockImpl &l) noexcept;
 	void drop_before_replay() noexcept;
 	cfs::Result<> replay_lock(ClientLockImpl &l) noexcept;
@@ -332,6 +353,7 @@ private:
 	};
 	Worker workers_[kWorkers];
 	std::atomic<unsigned> next_worker_{0};
+	cfs::Work<ClientNs, &ClientNs::send_ready> sender_{this};
 	cfs::Work<ClientNs, &ClientNs::trim_work> trim_{this};
 	cfs::Timer<ClientNs, &ClientNs::recalc_lru> lru_timer_{this};
 

@@ -25,10 +25,20 @@ bool link_broke(cfs::Errno why) noexcept
 void ClientNs::lose(ClientLockImpl &l) noexcept
 {
 	cfs::MutexGuard s(stripe(l));
-	if (l.state == State::waiting) {
+	switch (l.state) {
+	case State::sent:
+		l.unsure = true;
+		return;
+	case State::waiting:
 		l.lost = true;
 		fail_lock(l, STALE);
 		return;
+	case State::granting: // grant() goes on from here
+		l.lost = true;
+		l.full_cancel = true;
+		return;
+	default:
+		break;
 	}
 	if (l.state != State::granted)
 		return;
@@ -65,31 +75,62 @@ void ClientNs::drop_before_replay() noexcept
 	});
 }
 
+/// Draws the line between the server that has gone and the next one: an answer that has not been
+/// taken in yet is asked for again, what an answer brings about is waited for. Only when that is
+/// done for all locks do they say what the server is to be told: an answer may change other locks
+/// than its own, and a flock that has been given up must not be replayed.
+void ClientNs::settle(ClientLockImpl &l) noexcept
+{
+	cfs::MutexGuard s(stripe(l));
+	if (l.state == State::sent)
+		l.unsure = true;
+	(void)l.wait.wait(stripe(l), cfs::WaitMode::idle, cfs::Instant::never(),
+			  [&]() CFS_NO_TSA { return l.state != State::granting; });
+}
+
+bool ClientNs::pack_replay(ClientLockImpl &l, cfs::MutBytes buf) noexcept
+{
+	auto *req = reinterpret_cast<wire::LdlmRequest *>(buf.data());
+	cfs::MutexGuard s(stripe(l));
+	cfs::MutexGuard g(l.res->lock);
+	u64 flags = wire::LDLM_FL_REPLAY;
+	if (l.state == State::granted && !l.lost)
+		flags |= wire::LDLM_FL_BLOCK_GRANTED;
+	else if (l.state == State::waiting)
+		flags |= wire::LDLM_FL_BLOCK_WAIT;
+	else
+		return false;
+	req->lock_flags = static_cast<u32>(flags);
+	req->lock_desc = to_wire(l.desc_locked());
+	*reinterpret_cast<cfs::le64 *>(buf.data() + sizeof(*req)) = l.handle_;
+	return true;
+}
+
+/// The server has it under another name. A lock that has gone meanwhile was given back under the
+/// old one, which the server did not know.
+void ClientNs::took_replay(ClientLockImpl &l, u64 remote) noexcept
+{
+	bool gone = false;
+	{
+		cfs::MutexGuard s(stripe(l));
+		l.remote.store(remote, std::memory_order_relaxed);
+		gone = l.state == State::over && !l.lost;
+	}
+	if (gone)
+		send_later(l);
+}
+
 cfs::Result<> ClientNs::replay_lock(ClientLockImpl &l) noexcept
 {
 	std::byte buf[dlm_request_bytes(2)] = {};
-	auto *req = reinterpret_cast<wire::LdlmRequest *>(buf);
-	{
-		cfs::MutexGuard s(stripe(l));
-		cfs::MutexGuard g(l.res->lock);
-		u64 flags = wire::LDLM_FL_REPLAY;
-		if (l.state == State::granted && !l.lost)
-			flags |= wire::LDLM_FL_BLOCK_GRANTED;
-		else if (l.state == State::waiting)
-			flags |= wire::LDLM_FL_BLOCK_WAIT;
-		else
-			return {};
-		req->lock_flags = static_cast<u32>(flags);
-		req->lock_desc = to_wire(l.desc_locked());
-		*reinterpret_cast<cfs::le64 *>(buf + sizeof(*req)) = l.handle_;
-	}
+	if (!pack_replay(l, buf))
+		return {};
 	std::byte lvb[sizeof(wire::OstLvb)];
 	ClientLink::EnqueueReply reply;
 	reply.lvb = cfs::MutBytes(lvb);
-	auto status = link_->enqueue(buf, reply, true, cfs::WaitMode::idle);
+	auto status = link_->enqueue(buf, reply, ClientLink::Sending::replay, cfs::WaitMode::idle);
 	if (status && *status == 0) {
-		l.remote.store(static_cast<u64>(reply.rep.lock_handle.get()),
-			       std::memory_order_relaxed);
+		took_replay(l, static_cast<u64>(reply.rep.lock_handle.get()));
 		return {};
 	}
 	cfs::Errno why = status ? PROTO : status.error();
@@ -133,6 +174,27 @@ struct ClientNs::Replay {
 	}
 };
 
+/// Every lock there is; whoever asks for one now asks after this recovery. There may be empty
+/// places.
+cfs::Result<cfs::Array<ClientLockImplPtr>> ClientNs::all_locks() noexcept
+{
+	constexpr std::size_t kSlack = 16;
+	for (;;) {
+		auto out = TRY(
+			cfs::Array<ClientLockImplPtr>::make(kSubsys, by_handle_.size() + kSlack));
+		std::size_t n = 0;
+		bool fits = true;
+		by_handle_.for_each([&](ClientLockImpl &l) {
+			fits = n < out.size();
+			if (fits)
+				out[n++] = ClientLockImplPtr::share(&l);
+			return fits;
+		});
+		if (fits)
+			return out;
+	}
+}
+
 cfs::Result<> ClientNs::replay() noexcept
 {
 	auto pass = gate_.enter();
@@ -142,14 +204,11 @@ cfs::Result<> ClientNs::replay() noexcept
 		drop_before_replay();
 	auto all = TRY(cfs::try_make<Replay>());
 	all->ns = this;
-	all->locks = TRY(cfs::Array<ClientLockImplPtr>::make(kSubsys, by_handle_.size()));
-	std::size_t n = 0;
-	// Whoever asks for a lock now asks after this recovery.
-	by_handle_.for_each([&](ClientLockImpl &l) {
-		if (n < all->locks.size())
-			all->locks[n++] = ClientLockImplPtr::share(&l);
-		return n < all->locks.size();
-	});
+	all->locks = TRY(all_locks());
+	std::size_t n = all->locks.size();
+	for (ClientLockImplPtr &l : all->locks)
+		if (l)
+			settle(*l);
 	for (Replay::Job &j : all->jobs) {
 		j.all = all.get();
 		if (n > 1)

@@ -262,7 +262,7 @@ void Req::compose(const Ticket &t) noexcept
 	b.mbits = wire::MatchBits{t.mbits};
 	u32 flags = b.flags;
 	flags &= ~(wire::MSG_RESENT | wire::MSG_REPLAY);
-	if (resend)
+	if (resend || options.resent)
 		flags |= wire::MSG_RESENT;
 	if (replaying)
 		flags |= wire::MSG_REPLAY;

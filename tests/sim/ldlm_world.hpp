@@ -62,7 +62,7 @@ public:
 	Client(Cluster &c, unsigned i) : cluster(c), id(i) {}
 
 	// ClientLink
-	cfs::Result<int32_t> enqueue(cfs::Bytes req, EnqueueReply &reply, bool replay,
+	cfs::Result<int32_t> enqueue(cfs::Bytes req, EnqueueReply &reply, Sending how,
 				     cfs::WaitMode mode) noexcept override;
 	cfs::Result<int32_t> convert(cfs::Bytes req, wire::LdlmReply &rep) noexcept override;
 	cfs::Result<int32_t> cancel(cfs::Bytes req) noexcept override;
@@ -118,7 +118,7 @@ private:
 		std::vector<std::byte> lvb;
 		std::vector<std::byte> req;
 	};
-	cfs::Result<int32_t> request(cfs::Bytes req, bool replay,
+	cfs::Result<int32_t> request(cfs::Bytes req, Sending how,
 				     std::function<void(Call &, bool resent)> serve,
 				     std::shared_ptr<Call> &out) noexcept;
 };
@@ -293,13 +293,13 @@ public:
 
 // ---- client: messages out ----
 
-inline cfs::Result<int32_t> Client::request(cfs::Bytes req, bool replay,
+inline cfs::Result<int32_t> Client::request(cfs::Bytes req, Sending how,
 					    std::function<void(Call &, bool)> serve,
 					    std::shared_ptr<Call> &out) noexcept
 {
-	bool resent = false;
+	bool resent = how == Sending::again;
 	for (;;) {
-		while (alive && !detached && !cluster.up && !replay)
+		while (alive && !detached && !cluster.up && how != Sending::replay)
 			sleep_for(5 * kMillisecond);
 		if (!alive || detached)
 			return cfs::fail(cfs::err::NOTCONN);
@@ -331,12 +331,12 @@ inline cfs::Result<int32_t> Client::request(cfs::Bytes req, bool replay,
 	}
 }
 
-inline cfs::Result<int32_t> Client::enqueue(cfs::Bytes req, EnqueueReply &reply, bool replay,
+inline cfs::Result<int32_t> Client::enqueue(cfs::Bytes req, EnqueueReply &reply, Sending how,
 					    cfs::WaitMode) noexcept
 {
 	std::shared_ptr<Call> call;
 	auto status = request(
-		req, replay,
+		req, how,
 		[this](Call &c, bool resent) {
 			PeerPtr p = peer;
 			if (!p) {
@@ -369,7 +369,7 @@ inline cfs::Result<int32_t> Client::convert(cfs::Bytes req, wire::LdlmReply &rep
 {
 	std::shared_ptr<Call> call;
 	auto status = request(
-		req, false,
+		req, Sending::first,
 		[this](Call &c, bool) {
 			PeerPtr p = peer;
 			c.status = p ? cluster.server->convert(*p, c.req, c.rep) : -107;
@@ -386,7 +386,7 @@ inline cfs::Result<int32_t> Client::cancel(cfs::Bytes req) noexcept
 {
 	std::shared_ptr<Call> call;
 	return request(
-		req, false,
+		req, Sending::first,
 		[this](Call &c, bool) {
 			PeerPtr p = peer;
 			c.status = p ? cluster.server->cancel(*p, c.req) : -107;

@@ -188,12 +188,20 @@ public:
 		std::size_t lvb_bytes = 0; ///< of the reply, in `lvb`
 		cfs::MutBytes lvb;	   ///< in: room
 	};
+	/// Why an enqueue is sent.
+	enum class Sending : std::uint8_t {
+		first,
+		/// The answer may have been a former server's: with MSG_RESENT, so that the server
+		/// finds the lock if it has made it already.
+		again,
+		/// As part of lock replay: with MSG_REQ_REPLAY_DONE.
+		replay,
+	};
 
 	/// Sends LDLM_ENQUEUE and waits, through resends and reconnects, as the import does.
 	/// The result is the reply's status, 0 or more (301: aborted, reply valid); errors are the
-	/// server's errno or why there is no answer. `replay`: send as part of lock replay
-	/// (MSG_REQ_REPLAY_DONE).
-	virtual cfs::Result<int32_t> enqueue(cfs::Bytes dlm_req, EnqueueReply &reply, bool replay,
+	/// server's errno or why there is no answer.
+	virtual cfs::Result<int32_t> enqueue(cfs::Bytes dlm_req, EnqueueReply &reply, Sending how,
 					     cfs::WaitMode mode) noexcept = 0;
 	/// Sends LDLM_CONVERT on the cancel portal and waits.
 	virtual cfs::Result<int32_t> convert(cfs::Bytes dlm_req, wire::LdlmReply &rep) noexcept = 0;

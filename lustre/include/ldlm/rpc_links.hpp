@@ -90,9 +90,10 @@ public:
 	{
 	}
 
-	cfs::Result<int32_t> enqueue(cfs::Bytes dlm_req, EnqueueReply &reply, bool replay,
+	cfs::Result<int32_t> enqueue(cfs::Bytes dlm_req, EnqueueReply &reply, Sending how,
 				     cfs::WaitMode mode) noexcept override
 	{
+		const bool replay = how == Sending::replay;
 		using Format = rpc::op::LdlmEnqueue;
 		rpc::ReplyLengths<Format> lengths;
 		lengths.template bytes<rpc::fld::Lvb>(reply.lvb.size());
@@ -103,6 +104,7 @@ public:
 					!replay &&
 					!(head->lock_flags.get() & wire::LDLM_FL_TEST_LOCK);
 		req->options.lock_replay = replay;
+		req->options.resent = how == Sending::again;
 		// The thread that replays is the import's own: when the connection breaks it must
 		// come back to find a new one, and then all locks are replayed again.
 		req->options.no_resend = req->options.no_delay = replay;

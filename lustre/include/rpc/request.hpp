@@ -102,6 +102,8 @@ struct RequestOptions {
 	/// Sent by ImportUser::replay_locks(): goes while the import is in REPLAY_LOCKS, with
 	/// MSG_REQ_REPLAY_DONE.
 	bool lock_replay = false;
+	/// Marked MSG_RESENT from the beginning: an earlier request asked for the same.
+	bool resent = false;
 	/// -EINPROGRESS goes to the caller instead of being tried again later.
 	bool no_retry_inprogress = false;
 	/// Seconds to wait instead of the import's estimate; 0: the estimate.
