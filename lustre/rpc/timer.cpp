@@ -17,6 +17,7 @@ void TimerQueue::arm_locked(TimerEntry &t, cfs::Instant when) noexcept
 	set_.insert(t);
 	if (when < asleep_until_ && !woken_) {
 		woken_ = true;
+		woken_for_ = when;
 		waitq_.wake_all();
 	}
 }
@@ -87,7 +88,11 @@ void TimerQueue::run() noexcept
 			continue;
 		}
 		asleep_until_ = set_.empty() ? cfs::Instant::never() : set_.begin()->when;
-		woken_ = false;
+		// What it was woken for may be disarmed again by now, and something like it armed
+		// next: most requests are answered long before their time. Waking once in vain is
+		// cheaper than being woken for each.
+		if (std::exchange(woken_, false) && now < woken_for_ && woken_for_ < asleep_until_)
+			asleep_until_ = woken_for_;
 		(void)waitq_.wait(lock_, cfs::WaitMode::idle, asleep_until_,
 				  [this]() CFS_NO_TSA { return woken_ || stopping_; });
 		asleep_until_ = cfs::Instant{};

@@ -75,6 +75,7 @@ private:
 	/// What the thread sleeps until.
 	cfs::Instant asleep_until_ CFS_GUARDED_BY(lock_);
 	bool woken_ CFS_GUARDED_BY(lock_) = false;
+	cfs::Instant woken_for_ CFS_GUARDED_BY(lock_);
 	TimerEntry *running_ CFS_GUARDED_BY(lock_) = nullptr;
 	cfs::WaitQueue ran_{CFS_LOCK_CLASS("rpc timers ran")};
 	bool stopping_ CFS_GUARDED_BY(lock_) = false;
