@@ -210,7 +210,9 @@ bool cfs_spin_trylock(cfs_spin_t *l) noexcept
 void cfs_spin_unlock(cfs_spin_t *l) noexcept
 {
 	plain_unlock(plain(l));
-	task().spin_depth--;
+	ThreadCtl &me = thread_ctl();
+	if (--me.spin_depth == 0 && me.later_count > 0)
+		wake_now(me);
 }
 
 bool cfs_spin_held(const cfs_spin_t *l) noexcept

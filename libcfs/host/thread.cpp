@@ -133,6 +133,24 @@ void unpark(ThreadCtl &t) noexcept
 	syscall(SYS_futex, &t.park, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
+void wake_later(ThreadCtl &t) noexcept
+{
+	ThreadCtl &me = thread_ctl();
+	if (me.later_count == ThreadCtl::kLaterMax) {
+		unpark(t);
+		return;
+	}
+	t.park.fetch_add(1, std::memory_order_release);
+	me.later[me.later_count++] = &t.park;
+}
+
+void wake_now(ThreadCtl &me) noexcept
+{
+	while (me.later_count > 0)
+		syscall(SYS_futex, me.later[--me.later_count], FUTEX_WAKE_PRIVATE, INT_MAX, nullptr,
+			nullptr, 0);
+}
+
 void park(ThreadCtl &t, std::uint32_t seen, std::uint64_t deadline_ns) noexcept
 {
 	timespec left{};

@@ -17,6 +17,11 @@ struct ThreadCtl : Task {
 	std::atomic<std::uint32_t> park{0};	 ///< futex: changes whenever it should look again
 	std::atomic<std::uint64_t> rcu_epoch{0}; ///< 0: in no section
 
+	/// Threads to be woken when it holds no spinlock any more; see wake_later().
+	static constexpr unsigned kLaterMax = 8;
+	std::atomic<std::uint32_t> *later[kLaterMax];
+	unsigned later_count = 0;
+
 	ThreadCtl *prev = nullptr; ///< list of all threads
 	ThreadCtl *next = nullptr;
 
@@ -29,6 +34,12 @@ ThreadCtl &thread_ctl() noexcept;
 
 /// Lets a parked thread look again.
 void unpark(ThreadCtl &t) noexcept;
+/// The same, but the caller goes on holding its spinlocks: a thread that is woken now would only
+/// run into them. So the thread sees that it is to look again, and is woken when the last spinlock
+/// has been given back. It may have ended by then, which does no harm: a futex is an address.
+void wake_later(ThreadCtl &t) noexcept;
+/// Wakes whom wake_later() has left asleep.
+void wake_now(ThreadCtl &me) noexcept;
 /// Sleeps while `park` is `seen`, at most until the deadline (cfs_now_ns).
 void park(ThreadCtl &t, std::uint32_t seen, std::uint64_t deadline_ns) noexcept;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // Wait queues: a list under a mutex. Whoever wakes takes entries off the list, sets their `woken`
-// and unparks their threads, all under the mutex; an entry's owner takes the same mutex in
-// finish(), so a waker never touches an entry that is gone.
+// and tells their threads, all under the mutex; an entry's owner takes the same mutex in finish(),
+// so a waker never touches an entry that is gone. The threads are woken after that, and after the
+// waker has given back its spinlocks.
 #include "libcfs/plat/wait.h"
 
 #include <pthread.h>
@@ -81,16 +82,21 @@ void remove(Queue &q, Entry &e)
 
 void wake(Queue &q, bool all)
 {
-	QueueLock g(q);
-	while (Entry *e = q.head) {
-		bool last = e->exclusive && !all;
-		ThreadCtl *t = e->thread;
-		remove(q, *e);
-		e->woken.store(true, std::memory_order_release);
-		unpark(*t);
-		if (last)
-			break;
+	{
+		QueueLock g(q);
+		while (Entry *e = q.head) {
+			bool last = e->exclusive && !all;
+			ThreadCtl *t = e->thread;
+			remove(q, *e);
+			e->woken.store(true, std::memory_order_release);
+			wake_later(*t);
+			if (last)
+				break;
+		}
 	}
+	ThreadCtl &me = thread_ctl();
+	if (me.spin_depth == 0)
+		wake_now(me);
 }
 
 } // namespace
