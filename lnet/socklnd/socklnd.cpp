@@ -18,6 +18,8 @@ namespace
 
 constexpr std::size_t kScratchBytes = 4096;
 constexpr unsigned kEventsMax = 32;
+/// Rounds after which a scheduler that always finds something lets others run.
+constexpr unsigned kRoundsMax = 32;
 constexpr std::uint32_t kSchedulersPerCptMax = 16;
 
 } // namespace
@@ -57,7 +59,9 @@ void Scheduler::post(Conn &c, std::uint32_t events) noexcept
 		c.get();
 		ready_.push_back(c);
 	}
-	cfs_poller_kick(poller_);
+	// The scheduler itself looks before it sleeps.
+	if (cfs_thread_pid() != pid_.load(std::memory_order_relaxed))
+		cfs_poller_kick(poller_);
 }
 
 cfs::RefPtr<Conn> Scheduler::next(std::uint32_t &events) noexcept
@@ -73,10 +77,17 @@ cfs::RefPtr<Conn> Scheduler::next(std::uint32_t &events) noexcept
 	return cfs::RefPtr<Conn>::adopt(&c);
 }
 
+bool Scheduler::has_ready() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return !ready_.empty();
+}
+
 void Scheduler::run() noexcept
 {
 	cfs_poll_event ev[kEventsMax];
-	for (;;) {
+	pid_.store(cfs_thread_pid(), std::memory_order_relaxed);
+	for (unsigned round = 1;; round++) {
 		std::uint32_t events = 0;
 		bool any = false;
 		for (unsigned i = 0; i < kEventsMax; i++) {
@@ -86,13 +97,15 @@ void Scheduler::run() noexcept
 			any = true;
 			c->process({scratch_.data(), scratch_.size()});
 		}
-		cfs_yield(); // under load it never sleeps
 		// Connections that still have something come first; then whatever the poller has by
 		// now.
 		bool stop = stop_.load(std::memory_order_acquire);
 		if (stop && !any)
 			return;
-		int n = cfs_poller_wait(poller_, ev, kEventsMax, any ? 0 : CFS_NEVER);
+		bool more = has_ready();
+		if (more || round % kRoundsMax == 0)
+			cfs_yield(); // under load it never sleeps
+		int n = cfs_poller_wait(poller_, ev, kEventsMax, more || stop ? 0 : CFS_NEVER);
 		for (int i = 0; i < n; i++) {
 			// The reference taken here keeps it when process() of an earlier one
 			// removes it.

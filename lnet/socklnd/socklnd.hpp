@@ -64,6 +64,7 @@ public:
 private:
 	void run() noexcept;
 	[[nodiscard]] cfs::RefPtr<Conn> next(std::uint32_t &events) noexcept;
+	[[nodiscard]] bool has_ready() noexcept;
 
 	friend class Conn;
 	cfs_poller *poller_ = nullptr;
@@ -71,6 +72,7 @@ private:
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("socklnd scheduler")};
 	cfs::List<Conn, &Conn::ready_hook> ready_ CFS_GUARDED_BY(lock_);
 	std::atomic<bool> stop_{false};
+	std::atomic<std::uint32_t> pid_{0}; ///< of its thread
 	cfs::Array<std::byte> scratch_;
 };
 
