@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <ctime>
 
 #include "libcfs/host/host.hpp"
@@ -167,6 +168,24 @@ void park(ThreadCtl &t, std::uint32_t seen, std::uint64_t deadline_ns) noexcept
 	syscall(SYS_futex, &t.park, FUTEX_WAIT_PRIVATE, seen, timeout, nullptr, 0);
 }
 
+namespace
+{
+
+void fill_random(unsigned char *p, std::size_t n) noexcept
+{
+	while (n) {
+		ssize_t got = getrandom(p, n, 0);
+		if (got < 0 && errno != EINTR)
+			misuse("getrandom() failed");
+		if (got > 0) {
+			p += got;
+			n -= static_cast<std::size_t>(got);
+		}
+	}
+}
+
+} // namespace
+
 } // namespace cfs::hosted
 
 namespace cfs::host
@@ -285,16 +304,19 @@ uint64_t cfs_real_ns(void) noexcept
 
 void cfs_random_bytes(void *buf, size_t n) noexcept
 {
-	auto *p = static_cast<unsigned char *>(buf);
-	while (n) {
-		ssize_t got = getrandom(p, n, 0);
-		if (got < 0 && errno != EINTR)
-			misuse("getrandom() failed");
-		if (got > 0) {
-			p += got;
-			n -= static_cast<size_t>(got);
-		}
+	// As in a kernel, a few bytes cost no system call.
+	ThreadCtl &me = thread_ctl();
+	if (n > sizeof(me.random)) {
+		fill_random(static_cast<unsigned char *>(buf), n);
+		return;
 	}
+	if (me.random_left < n) {
+		fill_random(me.random, sizeof(me.random));
+		me.random_left = sizeof(me.random);
+	}
+	me.random_left -= n;
+	std::memcpy(buf, me.random + me.random_left, n);
+	std::memset(me.random + me.random_left, 0, n);
 }
 
 } // extern "C"

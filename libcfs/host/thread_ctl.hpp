@@ -22,6 +22,9 @@ struct ThreadCtl : Task {
 	std::atomic<std::uint32_t> *later[kLaterMax];
 	unsigned later_count = 0;
 
+	unsigned char random[256]; ///< drawn and not used yet: the first random_left
+	std::size_t random_left = 0;
+
 	ThreadCtl *prev = nullptr; ///< list of all threads
 	ThreadCtl *next = nullptr;
 
