@@ -28,7 +28,8 @@
 //                TRY(ns.wait(*lock, WaitMode::killable));
 //
 //    Between begin() and complete() callbacks for the lock may arrive already; that is taken care
-//    of. A resent message must carry the same DLM_REQ.
+//    of. A resent message must carry the same DLM_REQ. When the server restarted or evicted us in
+//    between, complete() says that there is no lock (ELDLM_LOCK_ABORTED) whatever the answer says.
 //
 // Context: every function may sleep unless it says otherwise, and none may be called with
 // spinlocks held or from within LockUser calls, unless said there.
