@@ -498,7 +498,10 @@ void ImportImpl::note_reply(Req &r, const wire::PtlrpcBodyV2 &b) noexcept
 		if (transno > last)
 			uncommitted_ = true;
 	}
-	if (last && r.generation == generation())
+	// What an answer to a connect says may be of a server that has forgotten us and what we
+	// did: do_connected() knows.
+	bool believed = r.kind != Req::Kind::connect && b.type == wire::MsgType::PTL_RPC_MSG_REPLY;
+	if (last && believed && r.generation == generation())
 		committed(last);
 	if (user_ && b.slv != 0)
 		user_->on_lock_volume(*this, b.slv, b.limit);

@@ -184,6 +184,10 @@ private:
 	void act(Act a) noexcept;
 	void do_connect() noexcept;
 	void do_connected() noexcept;
+	/// What of ours the server says is durable; 0 when it says nothing, or of others only.
+	u64 connected(const wire::PtlrpcBodyV2 &body, const wire::ObdConnectData &grant) noexcept
+		CFS_REQUIRES(lock);
+	u64 not_connected(cfs::Errno why, bool fatal_error) noexcept CFS_REQUIRES(lock);
 	void do_evict() noexcept;
 	void do_replay() noexcept;
 	void do_replay_locks() noexcept;

@@ -458,21 +458,36 @@ void ImportImpl::do_connected() noexcept
 	}
 	if (why == ACCES || why == ROFS)
 		fatal_error = !spec_.lightweight;
-	cfs::SpinGuard g(lock);
-	if (state() != ImportState::connecting)
-		return;
-	if (why != cfs::Errno{}) {
-		CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: connect to {} failed: {}",
-		       static_cast<const char *>(device_), peer_, why);
-		connect_failed(why);
-		if (fatal_error)
-			fatal(why);
-		return;
+	u64 last_committed = 0;
+	{
+		cfs::SpinGuard g(lock);
+		if (state() != ImportState::connecting)
+			return;
+		last_committed = why == cfs::Errno{}
+					 ? connected(reply->body(), reply->get<fld::ConnectData>())
+					 : not_connected(why, fatal_error);
 	}
-	u32 op_flags = reply->body().op_flags;
-	u64 handle = static_cast<u64>(wire::ExportHandle{reply->body().handle});
+	if (last_committed)
+		committed(last_committed);
+}
+
+u64 ImportImpl::not_connected(cfs::Errno why, bool fatal_error) noexcept
+{
+	CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: connect to {} failed: {}",
+	       static_cast<const char *>(device_), peer_, why);
+	connect_failed(why);
+	if (fatal_error)
+		fatal(why);
+	return 0;
+}
+
+u64 ImportImpl::connected(const wire::PtlrpcBodyV2 &body,
+			  const wire::ObdConnectData &grant) noexcept
+{
+	u32 op_flags = body.op_flags;
+	u64 handle = static_cast<u64>(wire::ExportHandle{body.handle});
 	ImportState next = state_after_connect(op_flags, handle);
-	take_grant(reply->get<fld::ConnectData>(), op_flags, handle);
+	take_grant(grant, op_flags, handle);
 	connected_once_ = true;
 	if (next == ImportState::replay && resume_ != ImportState::replay) {
 		replay_pos_ = {};
@@ -489,6 +504,9 @@ void ImportImpl::do_connected() noexcept
 	final_ok_ = false;
 	resume_ = ImportState::full;
 	set_state(next);
+	// After an eviction what others did is durable, and what we did is gone.
+	return next == ImportState::evicted ? 0
+					    : static_cast<u64>(wire::Transno{body.last_committed});
 }
 
 // ---- eviction ----
@@ -863,6 +881,12 @@ void ImportImpl::do_close() noexcept
 		why = close_why_;
 	}
 	fail_all(why == cfs::Errno{} ? IO : why, true);
+	{
+		// The server did not hear the good-bye, or knows us no more.
+		cfs::SpinGuard g(lock);
+		if (!replay_.empty() && goodbye_result_)
+			goodbye_result_ = cfs::fail(NOTCONN);
+	}
 	drop_replay_lists();
 	(void)core_.timers().cancel(connect_timer_);
 	(void)core_.timers().cancel(ping_timer_);

@@ -261,13 +261,14 @@ public:
 	{
 		if (evicted_)
 			book_.lost.insert(uuid_);
-		(void)locks_.close(false, cfs::WaitMode::idle, cfs::Instant::never());
 		// Who can not say good-bye leaves what is not committed behind.
 		bool full = import_->state() == rpc::ImportState::full;
 		auto gone = import_->disconnect(cfs::WaitMode::idle,
 						cfs::after(cfs::Duration::seconds(30)));
 		if (!full || !gone)
 			book_.lost.insert(uuid_);
+		// Only now: until it is closed the import speaks to the locks.
+		(void)locks_.close(false, cfs::WaitMode::idle, cfs::Instant::never());
 		import_.reset();
 	}
 	[[nodiscard]] const std::string &uuid() const { return uuid_; }

@@ -12,8 +12,8 @@
 //     ... in the ImportUser:  replay_locks() { locks.ns().replay(); }
 //                             on_evicted()   { locks.ns().on_evicted(); }
 //                             on_lock_volume(slv, limit) { locks.ns().on_reply(slv, limit); }
-//     TRY(locks.close(true, mode, deadline));             // then import->disconnect(), or
-//                                                         // disconnect() and close(false, ...)
+//     import->disconnect(mode, deadline);                 // it speaks to the namespace until then
+//     TRY(locks.close(false, mode, deadline));
 //
 // A target has a target::LockService (lustre/target/common.hpp).
 #pragma once

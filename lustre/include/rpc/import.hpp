@@ -143,7 +143,8 @@ public:
 						      cfs::Instant deadline) noexcept = 0;
 	/// Tells the server good-bye, if it can be reached before the deadline, and closes: waiting
 	/// requests fail with err::IO, and no call to the user comes after the return. Always
-	/// succeeds in closing; the error tells how the good-bye went. Sleeps.
+	/// succeeds in closing; the error tells how the good-bye went, err::NOTCONN also that the
+	/// server may have lost what it had answered and not committed. Sleeps.
 	virtual cfs::Result<> disconnect(cfs::WaitMode mode, cfs::Instant deadline) noexcept = 0;
 	/// Administratively off (requests fail with err::IO, nothing is tried) and on again.
 	/// Sleeps.
