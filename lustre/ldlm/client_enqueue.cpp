@@ -128,19 +128,19 @@ void ClientNs::pack(ClientLock &lock, cfs::MutBytes dlm_req) noexcept
 }
 
 /// Sends the request until there is an answer of the server that there is now.
-cfs::Result<EnqueueResult> ClientNs::ask(ClientLockImpl &l, cfs::Bytes req, cfs::MutBytes lvb,
-					 cfs::WaitMode mode) noexcept
+cfs::Result<EnqueueResult> ClientNs::ask(ClientLockImpl &l, const Question &q) noexcept
 {
 	auto how = ClientLink::Sending::first;
 	for (;;) {
 		ClientLink::EnqueueReply reply;
-		reply.lvb = lvb;
-		auto status = link_->enqueue(req, reply, how, mode);
-		std::size_t got = reply.lvb_bytes < lvb.size() ? reply.lvb_bytes : lvb.size();
+		reply.lvb = q.lvb;
+		auto status = link_->enqueue(q.req, reply, how, q.mode);
+		std::size_t room = q.lvb.size();
+		cfs::Bytes lvb = q.lvb.first(reply.lvb_bytes < room ? reply.lvb_bytes : room);
 		if (!status || *status != 0)
-			return complete(l, status, status ? &reply.rep : nullptr, lvb.first(got));
+			return complete(l, status, status ? &reply.rep : nullptr, lvb);
 		EnqueueResult out;
-		Fate fate = take_reply(l, reply.rep, lvb.first(got), out);
+		Fate fate = take_reply(l, {reply.rep, lvb}, out);
 		if (fate != Fate::ask_again)
 			return conclude(l, fate, std::move(out));
 		how = ClientLink::Sending::again;
@@ -164,7 +164,7 @@ cfs::Result<EnqueueResult> ClientNs::enqueue(const EnqueueSpec &spec, cfs::MutBy
 	pack(*lock, req);
 	// An answer that nobody waits for any more would leave a flock behind.
 	cfs::WaitMode mode = spec.type == LDLM_FLOCK ? cfs::WaitMode::killable : spec.wait;
-	auto out = ask(impl(*lock), req, lvb, mode);
+	auto out = ask(impl(*lock), {req, lvb, mode});
 	if (out && out->blocked) {
 		TRY(wait(*lock, spec.wait));
 		out->blocked = false;
@@ -233,9 +233,10 @@ cfs::Result<EnqueueResult> ClientNs::give_up(ClientLockImpl &l, cfs::Errno why) 
 	return cfs::fail(why);
 }
 
-ClientNs::Fate ClientNs::judge_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
+ClientNs::Fate ClientNs::judge_reply(ClientLockImpl &l, const Answer &a,
 				     EnqueueResult &out) noexcept
 {
+	const wire::LdlmReply &rep = a.rep;
 	// What a callback or a replay has said since is newer.
 	if (auto h = rep.lock_handle.get();
 	    h != wire::LockHandle{} && (l.state == State::sent || !l.remote_handle()))
@@ -263,7 +264,7 @@ ClientNs::Fate ClientNs::judge_reply(ClientLockImpl &l, const wire::LdlmReply &r
 		l.state = State::granting;
 		return Fate::drop;
 	}
-	if (!check_lvb(l, lvb))
+	if (!check_lvb(l, a.lvb))
 		return Fate::refuse;
 	l.state = State::granting;
 	return Fate::grant;
@@ -286,25 +287,24 @@ cfs::Result<EnqueueResult> ClientNs::complete(ClientLock &lock, cfs::Result<int3
 		(void)give_up(l, CANCELED);
 		return out;
 	}
-	Fate fate = take_reply(l, *rep, lvb, out);
+	Fate fate = take_reply(l, {*rep, lvb}, out);
 	return conclude(l, fate, std::move(out));
 }
 
-ClientNs::Fate ClientNs::take_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
-				    EnqueueResult &out) noexcept
+ClientNs::Fate ClientNs::take_reply(ClientLockImpl &l, const Answer &a, EnqueueResult &out) noexcept
 {
-	out.res1 = rep.lock_policy_res1.get();
-	out.res2 = rep.lock_policy_res2.get();
-	out.lvb_bytes = lvb.size();
+	out.res1 = a.rep.lock_policy_res1.get();
+	out.res2 = a.rep.lock_policy_res2.get();
+	out.lvb_bytes = a.lvb.size();
 	// Flags of the request come back and mean nothing here.
-	out.flags = rep.lock_flags.get();
+	out.flags = a.rep.lock_flags.get();
 	Fate fate{};
 	{
 		cfs::MutexGuard s(stripe(l));
-		fate = judge_reply(l, rep, lvb, out);
+		fate = judge_reply(l, a, out);
 	}
 	if (fate == Fate::grant)
-		grant(l, lvb);
+		grant(l, a.lvb);
 	return fate;
 }
 

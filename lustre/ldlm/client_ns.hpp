@@ -244,18 +244,25 @@ private:
 	cfs::Result<EnqueueResult> give_up(ClientLockImpl &l, cfs::Errno why) noexcept;
 	/// What a reply makes of a lock. Stripe held.
 	enum class Fate { keep, wait, grant, drop, refuse, ask_again };
-	cfs::Result<EnqueueResult> ask(ClientLockImpl &l, cfs::Bytes req, cfs::MutBytes lvb,
-				       cfs::WaitMode mode) noexcept;
-	Fate judge_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
-			 EnqueueResult &out) noexcept;
+	/// An enqueue's request and room for its value block.
+	struct Question {
+		cfs::Bytes req;
+		cfs::MutBytes lvb;
+		cfs::WaitMode mode;
+	};
+	struct Answer {
+		const wire::LdlmReply &rep;
+		cfs::Bytes lvb;
+	};
+	cfs::Result<EnqueueResult> ask(ClientLockImpl &l, const Question &q) noexcept;
+	Fate judge_reply(ClientLockImpl &l, const Answer &a, EnqueueResult &out) noexcept;
 	/// Registers and forgets the shadows that a flock split and merged. Resource locked.
 	void take_shadow_work(Work &work, Work &after) noexcept;
 	void forget_shadows(Work &after) noexcept;
 	void unlock_shadows(ClientLockImpl &l) noexcept;
 	void end_use(ClientLockImpl &l) noexcept;
 	/// Takes in an answer of status 0.
-	Fate take_reply(ClientLockImpl &l, const wire::LdlmReply &rep, cfs::Bytes lvb,
-			EnqueueResult &out) noexcept;
+	Fate take_reply(ClientLockImpl &l, const Answer &a, EnqueueResult &out) noexcept;
 	/// Tells the user what came of it.
 	cfs::Result<EnqueueResult> conclude(ClientLockImpl &l, Fate fate,
 					    EnqueueResult out) noexcept;
