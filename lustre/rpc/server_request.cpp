@@ -411,9 +411,10 @@ void ServerReq::send_reply(i32 status, bool error) noexcept
 		w = MessageWriter::create(*room, n);
 		CFS_ASSERT(w);
 		w->body()->version = wire::PTLRPC_MSG_VERSION;
-		w->body()->opc = opcode();
 	}
 	wire::PtlrpcBodyV2 &b = *w->body();
+	// The format may be one that several opcodes share: OST_CONNECT's answers MGS_CONNECT, too.
+	b.opc = opcode();
 	const Tunables &tun = core().tunables();
 	cfs::Duration took = cfs::Instant::now() - arrival_;
 	u32 seconds = static_cast<u32>(std::max<std::int64_t>(1, took.s()));

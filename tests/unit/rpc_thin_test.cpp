@@ -67,6 +67,19 @@ TEST_F(Thin, ServersErrorIsTheResultAndTheReplyStays)
 	EXPECT_EQ(v->body().type, wire::MsgType::PTL_RPC_MSG_REPLY);
 }
 
+TEST_F(Thin, RepliesNameTheOperationThatWasAsked)
+{
+	NodeBox n;
+	ServerBox s(*n.rpc);
+	ClientBox c(*n.rpc, {Nid::lo()});
+	ASSERT_TRUE(c.connect());
+	auto r = *Request<op::OstSync>::make(*c.imp);
+	ASSERT_TRUE(r.send_wait());
+	auto v = r.reply();
+	ASSERT_TRUE(v);
+	EXPECT_EQ(v->body().opc, wire::Opcode::OST_SYNC);
+}
+
 TEST_F(Thin, UnknownOperationIsRefusedByTheDispatcher)
 {
 	NodeBox n;

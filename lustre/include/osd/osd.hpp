@@ -106,7 +106,8 @@ public:
 	virtual cfs::Result<> start() noexcept = 0;
 
 	/// Whether more may be declared: no once it is half as much as one transaction can hold. A
-	/// change that can be split into several transactions declares no more then. Before start().
+	/// change that can be split into several transactions declares no more then. Before
+	/// start().
 	[[nodiscard]] virtual bool room_to_declare() const noexcept = 0;
 
 	/// Ends it. Whatever was done becomes durable some time later, or before the return after
