@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // Inodes: references, attributes, links, blocks, symbolic links.
+#include <linux/quotaops.h>
 #include <linux/slab.h>
 #include <linux/xattr.h>
 
@@ -9,12 +10,17 @@
 int ldi_iget(struct ldi_fs *fs, u32 ino, u32 generation, struct ldi_inode **out)
 {
 	struct inode *inode = ldiskfs_osd_iget(fs->sb, ino, LDISKFS_OSD_IGET_HANDLE);
+	int rc;
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	if ((generation && inode->i_generation != generation) || !inode->i_nlink) {
+	if ((generation && inode->i_generation != generation) || !inode->i_nlink)
+		rc = -ESTALE;
+	else /* without its quota records, what it gets and gives back would not be accounted */
+		rc = dquot_initialize(inode);
+	if (rc) {
 		ldi_iput(fs, ldi_of(inode));
-		return -ESTALE;
+		return rc;
 	}
 	*out = ldi_of(inode);
 	return 0;
