@@ -7,6 +7,7 @@
 #define SERVER_PLAT_SERVER_H
 
 #include "libcfs/plat/base.h"
+#include "plat_statfs.h"
 
 CFS_DECLS_BEGIN
 
@@ -24,14 +25,6 @@ const struct server_ost_part *server_ost_part(void) CFS_NOEXCEPT;
 
 struct server_mount;
 
-struct server_statfs {
-	uint64_t type;
-	uint64_t blocks, bfree, bavail; /* units of bsize */
-	uint64_t files, ffree;
-	uint32_t bsize;
-	uint32_t namelen;
-};
-
 /* Starts what the options of mount(2) describe (spec 07 section 4.3), NUL-terminated, on this node.
  * 0 or a negative errno. Sleeps; killable. */
 int server_mount(struct cfs_node *node, const char *options, bool read_only,
@@ -39,7 +32,7 @@ int server_mount(struct cfs_node *node, const char *options, bool read_only,
 /* Stops it; nothing of it is left at the return. Clients stay on disk, and are recovered by whoever
  * mounts it next. Sleeps. */
 void server_umount(struct server_mount *m) CFS_NOEXCEPT;
-int server_get_statfs(struct server_mount *m, struct server_statfs *out) CFS_NOEXCEPT;
+int server_get_statfs(struct server_mount *m, struct lustre_statfs *out) CFS_NOEXCEPT;
 /* What /proc/mounts shows behind "rw", with its leading comma, cut to `size` with the NUL. */
 void server_show_options(struct server_mount *m, char *out, unsigned size) CFS_NOEXCEPT;
 /* The module goes: nothing is mounted any more. */

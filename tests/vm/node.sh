@@ -32,13 +32,7 @@ load_module() {
 
 # Takes them out again. What leaked, libcfs says at its end.
 unload_modules() {
-	local name
 	lustre_rmmod || fail "modules stay: $(lsmod)"
-	for name in "${loaded[@]}"; do
-		if grep -q "^$name " /proc/modules && grep -q "/$name\.k\{0,1\}o$" "$modules/modules.order"; then
-			rmmod "$name" || fail "$name does not unload: $(lsmod | grep "^$name ")"
-		fi
-	done
 	loaded=()
 	if dmesg | grep -i 'leaked'; then fail 'memory leaked'; fi
 }

@@ -20,62 +20,57 @@ using namespace wire;
 namespace
 {
 
+// The first line is what scripts look for to tell a usage error from another.
 constexpr const char *kHead =
 	"usage: %s <target type> --backfstype=ldiskfs --fsname=<filesystem name>\n"
-	"\t--index=<target index> [options] <device>\n"
-	"\n\n"
-	"\ttarget types:\n"
-	"\t\t--mgs: configuration management service\n"
-	"\t\t--nomgs: turn off MGS service on this MDT\n";
+	"       --index=<target index> [options] <device>\n\n"
+	"What the target is:\n"
+	"  -G, --mgs               holds the configuration of all file systems (MGS)\n"
+	"  -N, --nomgs             an MDT that was MGS too is so no longer\n";
 
 constexpr const char *kMkfsTypes =
-	"\t\t--mdt: metadata storage, mutually exclusive with ost\n"
-	"\t\t--ost: object storage, mutually exclusive with mdt, mgs\n\n";
+	"  -M, --mdt               holds names and attributes; may be the MGS too\n"
+	"  -O, --ost               holds the data of files; never anything else\n";
 
 constexpr const char *kCommon =
-	"\toptions (in order of popularity):\n"
-	"\t\t--index=#N: numerical target index (0..N)\n"
-	"\t\t\trequired for all targets other than the MGS,\n"
-	"\t\t\ttarget index may either be a decimal number or\n"
-	"\t\t\thexadecimal number starting with '0x'\n"
-	"\t\t--fsname=<8_char_filesystem_name>: fs targets belong to\n"
-	"\t\t\trequired for all targets other than MGS\n"
-	"\t\t--mgsnode=<nid>[,<...>]: NID(s) of remote MGS\n"
-	"\t\t\trequired for all targets other than MGS\n"
-	"\t\t--mountfsoptions=<opts>: permanent Lustre mount options\n"
-	"\t\t--backfs-mount-opts=<opts>: backing fs mount options\n"
-	"\t\t--failnode=<nid>[,<...>]: NID(s) of backup failover node\n"
-	"\t\t\tmutually exclusive with --servicenode\n"
-	"\t\t--servicenode=<nid>[,<...>]: NID(s) of service partners\n"
-	"\t\t\ttreat nodes as equal service node, mutually exclusive with --failnode\n"
-	"\t\t--param <key>=<value>: set a permanent parameter\n"
-	"\t\t\te.g. --param sys.timeout=40\n"
-	"\t\t\t     --param lov.stripesize=2M\n"
-	"\t\t--network=<net>[,<...>]: restrict OST/MDT to network(s)\n";
+	"\nWhere it belongs:\n"
+	"  -L, --fsname=NAME       name of the file system, 1 to 8 characters (not for an MGS "
+	"alone)\n"
+	"  -i, --index=N           number among targets of its type, decimal or 0x... (likewise)\n"
+	"  -m, --mgsnode=NID[,NID] where the MGS runs, unless it is on this device; one option "
+	"for\n"
+	"                          each node, with all the NIDs of that node\n"
+	"  -s, --servicenode=NID[,NID]  a node that may serve this target, none before another\n"
+	"  -f, --failnode=NID[,NID]     a node that takes over; not together with --servicenode\n"
+	"  -t, --network=NET[,NET] serve on these networks only\n"
+	"\nWhat is kept with it:\n"
+	"  -p, --param=KEY=VALUE   a parameter for good, as sys.timeout=40 or lov.stripesize=2M\n"
+	"  -o, --mountfsoptions=O  how the backing file system is mounted\n"
+	"  -u, --comment=TEXT      any text, shown by tunefs.lustre\n";
 
-constexpr const char *kMkfsOnly = "\t\t--backfstype=<fstype>: backing fs type (ldiskfs, zfs)\n"
-				  "\t\t--device-size=#N(KB): device size for loop devices\n"
-				  "\t\t--mkfsoptions=<opts>: format options\n"
-				  "\t\t--reformat: overwrite an existing disk\n"
-				  "\t\t--stripe-count-hint=#N: for optimizing MDT inode size\n";
+constexpr const char *kMkfsOnly =
+	"\nHow it is formatted:\n"
+	"  -b, --backfstype=TYPE   backing file system: ldiskfs\n"
+	"  -d, --device-size=KB    size to use; needed for a file in place of a device\n"
+	"  -k, --mkfsoptions=O     passed on to mke2fs\n"
+	"  -c, --stripe-count-hint=N  usual stripes of a file: an MDT's inodes get room for them\n"
+	"  -r, --reformat          even if the device holds a Lustre target\n";
 
 constexpr const char *kTunefsOnly =
-	"\t\t--erase-param <key>: erase all instances of a parameter\n"
-	"\t\t--erase-params: erase all old parameter settings\n"
-	"\t\t--writeconf: erase all config logs for this fs.\n"
-	"\t\t--nolocallogs: use logs from MGS, not local ones.\n"
-	"\t\t--quota: enable space accounting on old 2.x device.\n"
-	"\t\t--rename: rename the filesystem name\n"
-	"\t\t--mountdata-reset-from=<dev|file>: reset CONFIGS/mountdata file.\n";
+	"\nWhat is changed:\n"
+	"  -E, --erase-param=KEY   forget this parameter, however often it was given\n"
+	"  -e, --erase-params      forget all of them\n"
+	"  -w, --writeconf         the MGS writes the configuration of this target anew\n"
+	"  -l, --nolocallogs       trust the MGS's logs, never the copies here\n"
+	"  -Q, --quota, --rename, --mountdata-reset-from=FILE   not built yet\n";
 
-constexpr const char *kTail = "\t\t--replace: replace an old target with the same index\n"
-			      "\t\t--comment=<user comment>: arbitrary string (824 bytes)\n"
-			      "\t\t--dryrun: report what we would do; don't write to disk\n"
-			      "\t\t--verbose: e.g. show mkfs progress\n"
-			      "\t\t--force-nohostid: Ignore hostid requirement for ZFS import\n"
-			      "\t\t-V|--version: output build version of the utility and\n"
-			      "\t\t\texit\n"
-			      "\t\t--quiet\n";
+constexpr const char *kTail =
+	"  -R, --replace           stands in for a lost target with the same index\n"
+	"\nThe rest:\n"
+	"  -n, --dryrun            show what would be written, write nothing\n"
+	"  -v, --verbose           more output, of mke2fs too;  -q, --quiet  less\n"
+	"  -B, --backfs-mount-opts=O, -U, --force-nohostid   taken and not needed\n"
+	"  -V, --version           show the version;  -h, --help  show this\n";
 
 // Letters of options that both tools have mean the same in both; the others are told apart by
 // values behind the letters.

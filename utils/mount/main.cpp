@@ -33,23 +33,19 @@ constexpr std::size_t kMaxOptions = 4095; // one page with the NUL
 constexpr const char *kTool = "mount.lustre";
 
 constexpr const char *kUsage =
-	"\nThis mount helper should only be invoked via the mount (8) command,\n"
-	"e.g. mount -t lustre dev dir\n\n"
-	"usage: mount.lustre [-fhnvV] [-o <srvopt>] <device> <mountpt>\n"
-	"usage: mount.lustre [-fhnvV] [-o <cliopt>] <mgstarget> <mountpt>\n"
-	"\t<device>: the local disk device when mounting a server\n"
-	"\t<mgstarget>: the server MGS and filesystem for a client:\n"
-	"\t\t<mgsnid>[:<altmgsnid>...]:/<filesystem>[/<subdir>]\n"
-	"\t\t\t<mgsnid>: MGS LNet Node Identifier (e.g. mgs01@o2ib)\n"
-	"\t\t\t<filesystem>: Lustre filesystem name (e.g. lustre1)\n"
-	"\t\t\t<subdir>: subdirectory of the filesystem to mount\n"
-	"\t<mountpt>: filesystem mountpoint (e.g. /mnt/lustre)\n"
-	"\t-f|--fake: fake mount (only update /etc/mtab)\n"
-	"\t-o force|--force: force mount even if already in /etc/mtab\n"
-	"\t-h|--help: print this usage message\n"
-	"\t-n|--nomtab: do not update /etc/mtab after mount\n"
-	"\t-v|--verbose: print verbose config settings\n"
-	"\t-V|--version: output build version of the utility and exit\n";
+	"\nmount(8) calls this program; call mount, not me:\n\n"
+	"  a client:  mount -t lustre [-o OPTIONS] MGSNID[:MGSNID...]:/FSNAME[/SUBDIR] DIR\n"
+	"  a target:  mount -t lustre [-o OPTIONS] DEVICE DIR\n\n"
+	"MGSNID names a node that may run the MGS, as 10.0.0.1@tcp; nodes are told apart by "
+	"colons,\n"
+	"the NIDs of one node by commas. With SUBDIR, DIR shows that folder as its root.\n\n"
+	"usage: mount.lustre [-fhnvV] [-o OPTIONS] SOURCE DIR\n"
+	"  -f, --fake       do everything but the mount itself\n"
+	"  -n, --nomtab     leave no note for umount(8)\n"
+	"      --force      mount what is already mounted at DIR once more (also -o force)\n"
+	"  -v, --verbose    tell what is passed to the kernel\n"
+	"  -V, --version    show the version\n"
+	"  -h, --help       show this\n";
 
 const option kLong[] = {
 	{"fake", no_argument, nullptr, 'f'},	    {"force", no_argument, nullptr, 'F'},

@@ -116,8 +116,7 @@ Outcome<std::string> server_options(const Options &o, const mkfs::DiskData &d,
 {
 	if (d.is(LDD_F_NEED_INDEX))
 		return failure(EINVAL,
-			       device + " has no index assigned (probably formatted with old "
-					"mkfs)");
+			       device + " has no index: give it one with tunefs.lustre --index=N");
 	auto text = d.mount_opts;
 	if (!o.kernel.empty())
 		text += "," + o.kernel;

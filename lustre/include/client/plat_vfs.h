@@ -23,6 +23,7 @@
 
 #include "libcfs/plat/base.h"
 #include "libcfs/plat/page.h"
+#include "plat_statfs.h"
 
 CFS_DECLS_BEGIN
 
@@ -132,10 +133,6 @@ void lustre_core_stop(void) CFS_NOEXCEPT;
 /* The options column of /proc/mounts, beginning with a comma; returns its length, at most n. */
 size_t lustre_show_options(struct lustre_mount *m, char *buf, size_t n) CFS_NOEXCEPT;
 
-struct lustre_statfs {
-	uint64_t blocks, bfree, bavail, files, ffree;
-	uint32_t bsize, namelen, fsid;
-};
 int lustre_statfs(struct lustre_mount *m, struct lustre_statfs *out) CFS_NOEXCEPT;
 
 /* ---- inodes: life ---- */

@@ -74,11 +74,16 @@ void Tx::destroy() noexcept
 	cfs_free(kSubsys, this, sizeof(*this));
 }
 
+unsigned Tx::wanted() const noexcept
+{
+	return credits_ + peak_ + kSpareCredits;
+}
+
 Result<> Tx::start() noexcept
 {
 	CFS_ASSERT(!used_);
 	TRY(dev_.check_writable());
-	unsigned want = credits_ + peak_ + kSpareCredits, most = dev_.fs_info().max_credits;
+	unsigned want = wanted(), most = dev_.fs_info().max_credits;
 	if (want > most) {
 		CWARN(kSubsys,
 		      "{}: a transaction wants {} journal blocks, which is more than {}: "
@@ -93,7 +98,7 @@ Result<> Tx::start() noexcept
 
 bool Tx::room_to_declare() const noexcept
 {
-	return credits_ + peak_ + kSpareCredits < dev_.fs_info().max_credits / 2;
+	return wanted() < dev_.fs_info().max_credits / 2;
 }
 
 void Tx::on_commit(CommitCallback &cb) noexcept

@@ -76,6 +76,8 @@ private:
 		bool orphan = false;
 	};
 
+	/// Journal blocks of everything declared so far.
+	[[nodiscard]] unsigned wanted() const noexcept;
 	cfs::Result<> wait_bulk() noexcept;
 	cfs::Result<> free_now() noexcept;
 	cfs::Result<> take_off_orphans(Freeing &f) noexcept;

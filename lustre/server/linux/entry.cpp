@@ -92,13 +92,13 @@ void server_umount(struct server_mount *m) noexcept
 	cfs::UniquePtr<struct server_mount>(m).reset();
 }
 
-int server_get_statfs(struct server_mount *m, server_statfs *out) noexcept
+int server_get_statfs(struct server_mount *m, lustre_statfs *out) noexcept
 {
 	wire::ObdStatfs s{};
 	auto r = m->mount.device().statfs(s);
 	if (!r)
 		return cfs::to_rc(r);
-	*out = {s.type, s.blocks, s.bfree, s.bavail, s.files, s.ffree, s.bsize, s.namelen};
+	*out = {s.blocks, s.bfree, s.bavail, s.files, s.ffree, s.bsize, s.namelen, 0};
 	return 0;
 }
 

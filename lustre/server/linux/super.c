@@ -8,9 +8,9 @@
 #include <linux/nsproxy.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/statfs.h>
 
 #include "../../../libcfs/linux/node.h"
+#include "../../linux/statfs.h"
 #include "../plat_server.h"
 #include "libcfs/plat/lock.h"
 
@@ -24,20 +24,12 @@ struct server_super {
 static int server_super_statfs(struct dentry *dentry, struct kstatfs *to)
 {
 	struct server_super *s = dentry->d_sb->s_fs_info;
-	struct server_statfs from;
+	struct lustre_statfs from;
 	int rc = server_get_statfs(s->mount, &from);
 
 	if (rc)
 		return rc;
-	to->f_type = SERVER_MAGIC;
-	to->f_bsize = from.bsize;
-	to->f_frsize = from.bsize;
-	to->f_blocks = from.blocks;
-	to->f_bfree = from.bfree;
-	to->f_bavail = from.bavail;
-	to->f_files = from.files;
-	to->f_ffree = from.ffree;
-	to->f_namelen = from.namelen;
+	lustre_fill_kstatfs(to, &from, SERVER_MAGIC);
 	return 0;
 }
 

@@ -11,9 +11,9 @@
 #include <linux/nsproxy.h>
 #include <linux/security.h>
 #include <linux/seq_file.h>
-#include <linux/statfs.h>
 
 #include "../../../../libcfs/linux/node.h"
+#include "../../../linux/statfs.h"
 #include "llite.h"
 
 #define LL_MAGIC 0x0bd00bd0
@@ -39,17 +39,7 @@ static int ll_statfs(struct dentry *dentry, struct kstatfs *to)
 
 	if (rc)
 		return rc;
-	to->f_type = LL_MAGIC;
-	to->f_bsize = from.bsize;
-	to->f_frsize = from.bsize;
-	to->f_blocks = from.blocks;
-	to->f_bfree = from.bfree;
-	to->f_bavail = from.bavail;
-	to->f_files = from.files;
-	to->f_ffree = from.ffree;
-	to->f_namelen = from.namelen;
-	to->f_fsid.val[0] = new_encode_dev(from.fsid);
-	to->f_fsid.val[1] = 0;
+	lustre_fill_kstatfs(to, &from, LL_MAGIC);
 	return 0;
 }
 
