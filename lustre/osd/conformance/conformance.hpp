@@ -143,7 +143,7 @@ template <typename T>
 /// allocation failing in turn, so where another error is due it may be err::NOMEM.
 #define CHECK_FAILS(expr, e)                                                                       \
 	do {                                                                                       \
-		auto &&check_result_ = (expr);                                                       \
+		auto &&check_result_ = (expr);                                                     \
 		if (::osd::conformance::failed(check_result_, ::cfs::err::NOMEM)) [[unlikely]]     \
 			return ::cfs::fail(::cfs::err::NOMEM);                                     \
 		if (!::osd::conformance::failed(check_result_, e)) [[unlikely]]                    \
