@@ -117,6 +117,7 @@ void PushTarget::on_event(const Event &ev) noexcept
 			status_ = ev.status;
 			length_ = ev.rlength > ev.mlength ? 0 : ev.mlength;
 			source_ = ev.source.nid;
+			target_ = ev.target.nid;
 		}
 		idle_ = ev.unlinked;
 	}
@@ -138,6 +139,8 @@ void Probe::on_event(const Event &ev) noexcept
 	bool ok = ev.status == cfs::Errno{};
 	if (!ok && status_ == cfs::Errno{})
 		status_ = ev.status;
+	if (ok && ev.type == EventType::send)
+		sent_ = true;
 	if (ok && (ev.type == EventType::reply || ev.type == EventType::ack)) {
 		answered_ = true;
 		length_ = ev.mlength;
@@ -358,6 +361,7 @@ void Discovery::finish(Peer &p, cfs::Errno why) noexcept
 		p.state.fetch_or(why == cfs::Errno{} ? LNET_PEER_DISCOVERED : LNET_PEER_REDISCOVER,
 				 std::memory_order_acq_rel);
 		p.attempts++;
+		p.repeated = 0;
 		p.last_error = why;
 		list.swap(p.waiting);
 	}
@@ -385,6 +389,29 @@ void Discovery::work() noexcept
 	}
 }
 
+bool Discovery::lost(const Peer &p, const Probe &probe) noexcept
+{
+	return probe.sent_ && !probe.answered_ && probe.status_ == TIMEDOUT &&
+	       p.last_check == cfs::Instant{} && p.repeated < core_.settings().retry_count;
+}
+
+Nid Discovery::way_to(Peer &p) noexcept
+{
+	auto ni = core_.peers().find(p.contact);
+	// What was lost on that way is sent on whichever is best.
+	if (p.repeated || !ni || ni->peer().get() != &p)
+		return p.primary();
+	return p.contact;
+}
+
+void Discovery::bound(Peer &p, const Probe &probe) noexcept
+{
+	Settings s = core_.settings();
+	bool gateway = p.last_check != cfs::Instant{};
+	core_.hurry(probe.md_,
+		    cfs::Duration::seconds(gateway ? s.router_ping_timeout : s.lnd_timeout()));
+}
+
 void Discovery::step(Peer &p) noexcept
 {
 	if (p.count() == 0) { // another peer has absorbed it
@@ -400,15 +427,17 @@ void Discovery::step(Peer &p) noexcept
 		p.state.fetch_and(~(LNET_PEER_PING_SENT | LNET_PEER_PUSH_SENT),
 				  std::memory_order_acq_rel);
 		cfs::Result<> r;
-		if (!probe->answered_)
+		if (lost(p, *probe))
+			p.repeated++;
+		else if (!probe->answered_)
 			r = cfs::fail(probe->status_ == cfs::Errno{} ? TIMEDOUT : probe->status_);
 		else if (probe->kind_ == Probe::Kind::ping)
 			r = ping_ended(p, *probe);
 		else
 			p.acknowledged.store(probe->sequence_, std::memory_order_release);
 		if (probe->kind_ == Probe::Kind::ping)
-			p.answers.store(r.has_value(), std::memory_order_relaxed);
-		else if (r)
+			p.answers.store(probe->answered_ && r, std::memory_order_relaxed);
+		else if (probe->answered_)
 			p.state.fetch_and(~LNET_PEER_FORCE_PUSH, std::memory_order_acq_rel);
 		if (!r) {
 			finish(p, r.error());
@@ -444,19 +473,15 @@ cfs::Result<> Discovery::send_ping(Peer &p) noexcept
 	auto probe = TRY(cfs::try_make_ref<Probe>(core_, Probe::Kind::ping,
 						  cfs::RefPtr<Peer>::share(&p), std::move(buffer)));
 	TRY(arm(*probe, LNET_MD_TRUNCATE));
-	Nid to = p.contact;
-	if (auto ni = core_.peers().find(to); !ni || ni->peer().get() != &p)
-		to = p.primary();
 	p.state.fetch_or(LNET_PEER_PING_SENT, std::memory_order_acq_rel);
 	p.probe = probe; // before its events
-	auto r = core_.get(Nid{}, probe->md_, process(to), wire::LNET_RESERVED_PORTAL,
+	auto r = core_.get(Nid{}, probe->md_, process(way_to(p)), wire::LNET_RESERVED_PORTAL,
 			   wire::LNET_PROTO_PING_MATCHBITS, 0);
 	if (!r) {
 		probe->status_ = r.error();
-		(void)core_.unlink(probe->md_);	     // its last event takes it from here
-	} else if (p.last_check != cfs::Instant{}) { // a gateway
-		core_.hurry(probe->md_,
-			    cfs::Duration::seconds(core_.settings().router_ping_timeout));
+		(void)core_.unlink(probe->md_); // its last event takes it from here
+	} else {
+		bound(p, *probe);
 	}
 	return {};
 }
@@ -472,18 +497,17 @@ cfs::Result<> Discovery::send_push(Peer &p) noexcept
 						  cfs::RefPtr<Peer>::share(&p), std::move(buffer)));
 	probe->sequence_ = list->sequence();
 	TRY(arm(*probe, 0));
-	// Back over the way the peer's list came.
-	Nid self = core_.is_local(p.reply_to) ? p.reply_to : Nid{};
-	Nid to = p.contact;
-	if (auto ni = core_.peers().find(to); !ni || ni->peer().get() != &p)
-		to = p.primary();
+	// Back over the way the peer's list came: there it is sure to be heard.
+	Nid self = core_.is_local(p.reply_to) && !p.repeated ? p.reply_to : Nid{};
 	p.state.fetch_or(LNET_PEER_PUSH_SENT, std::memory_order_acq_rel);
 	p.probe = probe;
-	auto r = core_.put(self, probe->md_, true, process(to), wire::LNET_RESERVED_PORTAL,
+	auto r = core_.put(self, probe->md_, true, process(way_to(p)), wire::LNET_RESERVED_PORTAL,
 			   wire::LNET_PROTO_PING_MATCHBITS, 0, 0);
 	if (!r) {
 		probe->status_ = r.error();
 		(void)core_.unlink(probe->md_);
+	} else {
+		bound(p, *probe);
 	}
 	return {};
 }
@@ -537,6 +561,7 @@ void Discovery::push_arrived() noexcept
 			r = info ? cfs::Result<>{} : cfs::fail(info.error());
 			if (info && info->features & wire::LNET_PING_FEAT_MULTI_RAIL) {
 				p->contact = t.source_;
+				p->reply_to = t.target_;
 				r = learn(*p, *info, t.source_);
 			}
 		}

@@ -6,7 +6,10 @@
 // An attempt to discover a peer is a few steps, taken one after the other by the monitor's thread:
 // ping it, merge the answer, push our list if it has not acknowledged the present one. Between the
 // steps it waits for the events of a Probe. Messages to a peer that is not up to date wait in
-// Peer::waiting and go on, or fail, when the attempt ends.
+// Peer::waiting and go on, or fail, when the attempt ends. A probe that left and was not answered
+// within the driver's time-out is repeated, on another way if there is one, at most retry_count
+// times: a peer that rebooted must not hold up everybody's messages for a whole transaction
+// time-out.
 //
 // Invariants. A peer with waiting messages has DISCOVERING set, and one with DISCOVERING set is in
 // the queue, with the thread, or has a probe whose end puts it into the queue; probes end within
@@ -77,7 +80,7 @@ private:
 	bool idle_ CFS_GUARDED_BY(lock_) = true;     ///< no MD
 	cfs::Errno status_{};
 	std::uint32_t length_ = 0;
-	Nid source_;
+	Nid source_, target_;
 };
 
 /// A ping or push of LNet's own. Holds the memory until the MD's last event.
@@ -106,7 +109,7 @@ private:
 	std::uint32_t sequence_ = 0; ///< of what is pushed
 	MdHandle md_;
 	// Written by events, which come one at a time; read when ended_.
-	bool answered_ = false;
+	bool sent_ = false, answered_ = false;
 	cfs::Errno status_{};
 	std::uint32_t length_ = 0;
 	Nid from_, to_;
@@ -156,6 +159,13 @@ private:
 	/// Binds a probe's buffer and keeps it in mind.
 	[[nodiscard]] cfs::Result<> arm(Probe &probe, std::uint32_t options) noexcept;
 	void step(Peer &p) noexcept;
+	/// The probe left and no answer came, which may happen once with a connection that died
+	/// unnoticed; it is worth another.
+	[[nodiscard]] bool lost(const Peer &p, const Probe &probe) noexcept;
+	/// The peer's NID that a probe is sent to.
+	[[nodiscard]] Nid way_to(Peer &p) noexcept;
+	/// Bounds the wait for a probe's answer.
+	void bound(Peer &p, const Probe &probe) noexcept;
 	void finish(Peer &p, cfs::Errno why) noexcept;
 	[[nodiscard]] cfs::Result<> send_ping(Peer &p) noexcept;
 	[[nodiscard]] cfs::Result<> send_push(Peer &p) noexcept;

@@ -194,9 +194,10 @@ public:
 	std::uint32_t attempts = 0;				     ///< that have ended
 	cfs::Errno last_error{};				     ///< of the last one
 	// Discovery's thread's.
-	cfs::RefPtr<Probe> probe; ///< a ping or push under way
-	Nid contact;		  ///< where to ping it
-	Nid reply_to;		  ///< our NID that its answer came to
+	cfs::RefPtr<Probe> probe;   ///< a ping or push under way
+	Nid contact;		    ///< where to ping it
+	Nid reply_to;		    ///< our NID that its list came to
+	std::uint32_t repeated = 0; ///< probes without an answer in this attempt
 	std::uint32_t sink_bytes = 0;
 	cfs::Instant last_check{}; ///< of a gateway
 

@@ -24,13 +24,13 @@ enum class FrameKind : std::uint32_t { hello = 1, message = 2, ack = 3 };
 struct Frame {
 	cfs::le32 kind;
 	cfs::le32 unused;
-	cfs::le64 fetched;   // messages taken from the connection by the sender of this
-	cfs::le64 processed; // messages its LNet is done with
+	cfs::le64 fetched;     // messages taken from the connection by the sender of this
+	cfs::le64 processed;   // messages its LNet is done with
+	cfs::le64 incarnation; // of the sender
 };
 struct HelloBody {
 	Nid src;
 	Nid dst;
-	cfs::le64 incarnation;
 };
 
 unsigned draw(unsigned n) noexcept
@@ -47,10 +47,10 @@ void append(cfs::sim::Message &m, const T &t)
 	m.insert(m.end(), b.begin(), b.end());
 }
 
-cfs::sim::Message frame(FrameKind kind, const Channel &c)
+cfs::sim::Message frame(FrameKind kind, const Channel &c, std::uint64_t incarnation)
 {
 	cfs::sim::Message m;
-	append(m, Frame{static_cast<std::uint32_t>(kind), 0u, c.fetched, c.processed});
+	append(m, Frame{static_cast<std::uint32_t>(kind), 0u, c.fetched, c.processed, incarnation});
 	return m;
 }
 
@@ -262,8 +262,8 @@ Channel *SimLnd::channel_to(SimNi &ni, const Nid &peer) noexcept
 
 cfs::Result<> SimLnd::greet(Channel &c) noexcept
 {
-	auto m = frame(FrameKind::hello, c);
-	append(m, HelloBody{c.ni->nid_, c.peer, incarnation_});
+	auto m = frame(FrameKind::hello, c, incarnation_);
+	append(m, HelloBody{c.ni->nid_, c.peer});
 	return c.conn->send(std::move(m));
 }
 
@@ -272,7 +272,7 @@ void SimLnd::pump(Channel &c) noexcept
 	while (c.state == State::open && !c.queue.empty() &&
 	       c.sent - c.peer_processed < Channel::kWindow) {
 		Tx &tx = c.queue.front();
-		auto m = frame(FrameKind::message, c);
+		auto m = frame(FrameKind::message, c, incarnation_);
 		append(m, to_wire16(tx.msg.header));
 		std::size_t at = m.size();
 		m.resize(at + tx.msg.payload.length);
@@ -298,7 +298,7 @@ void SimLnd::ack(Channel &c) noexcept
 {
 	if (c.state != State::open)
 		return;
-	c.owes_ack = !c.conn->send(frame(FrameKind::ack, c));
+	c.owes_ack = !c.conn->send(frame(FrameKind::ack, c, incarnation_));
 }
 
 // ---- the engine ----
@@ -380,6 +380,7 @@ void SimLnd::message(Channel &c, cfs::Bytes b) noexcept
 	cfs::Result<> ok = cfs::fail(PROTO);
 	if (f) {
 		std::uint64_t processed = (*f)->processed, fetched = (*f)->fetched;
+		c.incarnation = (*f)->incarnation;
 		if (processed > c.peer_processed || fetched > c.peer_fetched)
 			c.progress = cfs::Instant::now();
 		c.peer_fetched = std::max(c.peer_fetched, fetched);
@@ -422,7 +423,6 @@ cfs::Result<> SimLnd::hello(Channel &c, cfs::Reader &r) noexcept
 	c.ni = &*ni;
 	c.ni->uses_++;
 	c.peer = h->src;
-	c.incarnation = h->incarnation;
 	c.state = State::open;
 	// The peer's earlier life is over.
 	for (Channel &old : channels_)

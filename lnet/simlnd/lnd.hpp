@@ -70,9 +70,9 @@ struct Channel : cfs::RefCounted<Channel> {
 	SimNi *ni = nullptr; ///< none while greeting
 	Nid peer;
 	State state = State::connecting;
-	bool condemned = false;	 ///< the engine is to end it
-	cfs::Instant progress{}; ///< last time the peer showed that it lives
-	std::uint64_t incarnation = 0;
+	bool condemned = false;	       ///< the engine is to end it
+	cfs::Instant progress{};       ///< last time the peer showed that it lives
+	std::uint64_t incarnation = 0; ///< the peer's; 0 until something came from it
 	// sending
 	TxList queue;
 	TxList unacked;

@@ -232,6 +232,100 @@ TEST(SimLnetPeers, AMissingResponseUnlinksItsMd)
 	});
 }
 
+/// Attaches memory for everybody's PUTs.
+cfs::UniquePtr<Memo> offer_memory(Network &net, Book &book, MdHandle &h)
+{
+	auto m = cfs::try_make<Memo>(book, std::move(*cfs::Array<std::byte>::make(CFS_S_LNET, 64)));
+	MatchSpec match;
+	match.portal = kPutPortal;
+	match.ignore_bits = ~0ull;
+	MdSpec md;
+	md.buffer = (*m)->buffer();
+	md.threshold = LNET_MD_THRESH_INF;
+	md.options = LNET_MD_OP_PUT | LNET_MD_MANAGE_REMOTE;
+	md.handler = m->get();
+	h = *net.attach(match, md);
+	return std::move(*m);
+}
+
+/// Whether a PUT is acknowledged within `seconds`.
+bool put_is_answered(Network &net, Book &book, const Nid &to, std::int64_t seconds)
+{
+	auto m = cfs::try_make<Memo>(book, std::move(*cfs::Array<std::byte>::make(CFS_S_LNET, 64)));
+	MdSpec md;
+	md.buffer = (*m)->buffer();
+	md.threshold = 2;
+	md.handler = m->get();
+	auto h = *net.bind(md);
+	auto id = book.next_id++;
+	(void)net.put(Nid{}, h, true, {to}, kPutPortal, 0, 0, id);
+	(void)(*m)->over.wait(cfs::WaitMode::idle, within(seconds));
+	bool answered = (*m)->answered;
+	(void)net.unlink(h);
+	(void)(*m)->over.wait(cfs::WaitMode::idle, within(600));
+	return answered;
+}
+
+// Connections to its earlier life are still there, and what goes into them is lost: also what
+// discovery says, for which everything else waits.
+TEST(SimLnetPeers, APeerThatCameBackIsReachedSoon)
+{
+	run_seeds(40, [](World &w) {
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		auto end = std::make_shared<Meeting>(2);
+		auto book = std::make_shared<Book>();
+		auto life = std::make_shared<unsigned>(0);
+		Node *stays = nodes[0], *goes = nodes[1];
+		lnet::sim::start(
+			*stays,
+			[=](Network &net) {
+				MdHandle h;
+				auto memory = offer_memory(net, *book, h);
+				settle();
+				for (unsigned i = 0; i < 4; i++) // over all pairs of interfaces
+					EXPECT_TRUE(lnet::sim::control().ping(
+						{nid_of(*goes, kTcp, i % 2)},
+						nid_of(*stays, kTcp, i / 2), within(60)));
+				*life = 1;
+				while (*life < 3)
+					sleep_for(100 * kMillisecond);
+				sleep_for(kSecond);
+				bool ok = put_is_answered(net, *book, nid_of(*goes), 100);
+				this_world().check(ok, "a peer that came back is not reached");
+				end->wait();
+				(void)net.unlink(h);
+				(void)memory->over.wait(cfs::WaitMode::idle, within(600));
+			},
+			two_rails());
+		lnet::sim::start(
+			*goes,
+			[=](Network &net) {
+				MdHandle h;
+				auto memory = offer_memory(net, *book, h);
+				if (*life == 1) {
+					*life = 3;
+					auto eth =
+						static_cast<unsigned>(this_world().rng().below(2));
+					(void)put_is_answered(net, *book, nid_of(*stays, kTcp, eth),
+							      5);
+					end->wait();
+				} else {
+					wait_stop();
+				}
+				(void)net.unlink(h);
+				(void)memory->over.wait(cfs::WaitMode::idle, within(600));
+			},
+			two_rails());
+		w.spawn("script", [goes, life] {
+			while (*life < 1)
+				sleep_for(100 * kMillisecond);
+			goes->crash(CrashKind::power);
+			sleep_for(this_world().rng().between(kSecond, 9 * kSecond));
+			goes->restart();
+		});
+	});
+}
+
 // ---- several rails ----
 
 TEST(SimLnetPeers, TrafficSurvivesTheLossOfARail)
