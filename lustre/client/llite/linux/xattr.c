@@ -103,7 +103,8 @@ void vfs_cred(struct lustre_cred *out)
 		.gid = from_kgid(&init_user_ns, c->gid),
 		.fsuid = from_kuid(&init_user_ns, c->fsuid),
 		.fsgid = from_kgid(&init_user_ns, c->fsgid),
-		.umask = current_umask(),
+		/* A process that exits closes its files after it has given up its fs_struct. */
+		.umask = current->fs ? current_umask() : 0,
 	};
 	BUILD_BUG_ON(sizeof(c->cap_effective) != sizeof(out->caps));
 	memcpy(&out->caps, &c->cap_effective, sizeof(out->caps));
