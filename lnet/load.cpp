@@ -2,8 +2,9 @@
 //
 // See load.hpp. Each message has a slot with an MD of its own, threshold 2: SEND, and ACK or REPLY.
 // Payload is in pages, as it is for whoever moves file data. A slot whose MD has ended goes to the
-// list of idle ones, from which the caller's thread starts the next message; handlers never start
-// one, because over the loopback that would nest without end.
+// list of idle ones, from which its load's thread starts the next message; handlers never start
+// one, because over the loopback that would nest without end. A load of several threads is several
+// loads, which share the slots' places in the sink out among themselves.
 
 #include "lnet/load.hpp"
 
@@ -155,7 +156,8 @@ public:
 	cfs::Errno status{};
 	std::uint32_t moved = 0;
 	bool answered = false;
-	std::uint32_t offset = 0; ///< of what is its own, here and in the sink
+	std::uint32_t offset = 0; ///< of what is its own, here ...
+	std::uint32_t there = 0;  ///< ... and in the sink
 	std::uint32_t crc = 0;	  ///< checking: what was put ...
 	std::uint32_t length = 0; ///< ... and how long that was
 	bool back = false;	  ///< it is being got back
@@ -166,8 +168,24 @@ class Load
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_LNET;
 
-	Load(Network &net, const LoadSpec &spec) noexcept : net_(net), spec_(spec) {}
+	/// `first`: slots of other loads, which come before this one's in the sink.
+	Load(Network &net, const LoadSpec &spec, std::uint32_t first) noexcept
+	    : net_(net), spec_(spec), first_(first), seed_(std::uint64_t{first} << 32)
+	{
+	}
 	[[nodiscard]] cfs::Result<LoadResult> run() noexcept;
+	[[nodiscard]] cfs::Result<> run_on_thread(cfs::Node &node) noexcept
+	{
+		return thread_.start<&Load::body>(node.plat(), "lnet_load", this);
+	}
+	/// What a thread has to tell, once it has ended.
+	[[nodiscard]] cfs::Result<LoadResult> join() noexcept
+	{
+		thread_.join();
+		return outcome_;
+	}
+	/// Nothing more is started.
+	void stop() noexcept { stopped_.store(true, std::memory_order_relaxed); }
 	void ended(Slot &s) noexcept
 	{
 		// Woken with the lock held: once it is free, this may be gone.
@@ -198,14 +216,24 @@ private:
 	void account(Slot &s) noexcept;
 	[[nodiscard]] cfs::Result<> wait_for(std::size_t idle, cfs::WaitMode mode) noexcept;
 
+	[[nodiscard]] bool over(cfs::Instant end) const noexcept
+	{
+		return stopped_.load(std::memory_order_relaxed) || cfs::Instant::now() >= end;
+	}
+	void body() noexcept { outcome_ = run(); }
+
 	Network &net_;
 	const LoadSpec spec_;
+	const std::uint32_t first_;
 	LoadResult result_;
 	[[nodiscard]] cfs::Result<> prepare() noexcept;
 	void next_payload(Slot &s) noexcept;
 	LoadPages buffer_; // what is sent, or received into; checking, each slot has its part
-	std::uint64_t seed_ = 0;
+	std::uint64_t seed_;
 	cfs::Array<Slot> slots_;
+	std::atomic<bool> stopped_{false};
+	cfs::Result<LoadResult> outcome_{LoadResult{}};
+	cfs::Thread thread_;
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("lnet load")};
 	cfs::WaitQueue wait_{CFS_LOCK_CLASS("lnet load wait")};
 	cfs::List<Slot, &Slot::hook> idle_ CFS_GUARDED_BY(lock_);
@@ -233,8 +261,9 @@ void Load::next_payload(Slot &s) noexcept
 	constexpr std::uint32_t kSizes[] = {0, 1, 4095, 4096, 4097, 16384, 65537, kLoadSizeMax};
 	std::uint64_t n = seed_++;
 	std::uint64_t any = n * 0x9e3779b97f4a7c15;
-	s.length = n < std::size(kSizes)
-			   ? std::min(kSizes[n], spec_.size)
+	auto own = static_cast<std::uint32_t>(n);
+	s.length = own < std::size(kSizes)
+			   ? std::min(kSizes[own], spec_.size)
 			   : static_cast<std::uint32_t>((any >> 20) % (spec_.size + 1));
 	buffer_.fill(s.offset, s.length, any);
 	s.crc = buffer_.crc(s.offset, s.length);
@@ -256,9 +285,9 @@ cfs::Result<> Load::launch(Slot &s) noexcept
 	md.options = get ? std::uint32_t{LNET_MD_TRUNCATE} : 0u;
 	md.handler = &s;
 	auto h = TRY(net_.bind(md));
-	auto sent = get ? net_.get(Nid{}, h, spec_.target, kLoadPortal, kLoadMatchBits, s.offset)
+	auto sent = get ? net_.get(Nid{}, h, spec_.target, kLoadPortal, kLoadMatchBits, s.there)
 			: net_.put(Nid{}, h, true, spec_.target, kLoadPortal, kLoadMatchBits,
-				   s.offset, hdr_data);
+				   s.there, hdr_data);
 	if (!sent) {
 		s.status = sent.error();
 		(void)net_.unlink(h); // its UNLINK event ends the slot
@@ -300,7 +329,7 @@ cfs::Result<> Load::prepare() noexcept
 {
 	std::uint32_t part =
 		std::max(1u, (spec_.size + CFS_PAGE_SIZE - 1) / CFS_PAGE_SIZE) * CFS_PAGE_SIZE;
-	if (spec_.check && std::uint64_t{part} * spec_.concurrency > kLoadSinkBytes)
+	if (spec_.check && std::uint64_t{part} * (first_ + spec_.concurrency) > kLoadSinkBytes)
 		return cfs::fail(INVAL);
 	TRY(buffer_.make(spec_.check ? part * spec_.concurrency : part));
 	slots_ = TRY(cfs::Array<Slot>::make(kSubsys, spec_.concurrency));
@@ -308,7 +337,9 @@ cfs::Result<> Load::prepare() noexcept
 	for (Slot &s : slots_) {
 		s.load = this;
 		s.length = spec_.size;
-		s.offset = spec_.check ? part * i++ : 0;
+		s.offset = spec_.check ? part * i : 0;
+		s.there = spec_.check ? part * (first_ + i) : 0;
+		i++;
 	}
 	return {};
 }
@@ -326,12 +357,12 @@ cfs::Result<LoadResult> Load::run() noexcept
 			break;
 		under_way++;
 	}
-	while (going && cfs::Instant::now() < end) {
+	while (going && !over(end)) {
 		going = wait_for(1, cfs::WaitMode::killable);
 		for (Slot *s = going ? take() : nullptr; s; s = take()) {
 			under_way--;
 			account(*s);
-			if (cfs::Instant::now() >= end || (!result_.messages && result_.failed))
+			if (over(end) || (!result_.messages && result_.failed))
 				continue;
 			going = launch(*s);
 			if (!going)
@@ -351,13 +382,48 @@ cfs::Result<LoadResult> Load::run() noexcept
 
 } // namespace
 
-cfs::Result<LoadResult> run_load(Network &net, const LoadSpec &spec) noexcept
+void LoadResult::add(const LoadResult &other) noexcept
+{
+	messages += other.messages;
+	failed += other.failed;
+	bytes += other.bytes;
+	elapsed_ns = std::max(elapsed_ns, other.elapsed_ns);
+	if (first_error == cfs::Errno{})
+		first_error = other.first_error;
+	for (unsigned b = 0; b < kBuckets; b++)
+		latency[b] += other.latency[b];
+}
+
+cfs::Result<LoadResult> run_load(cfs::Node &node, Network &net, const LoadSpec &spec) noexcept
 {
 	if (spec.size > kLoadSizeMax || spec.concurrency < 1 ||
-	    spec.concurrency > LoadSpec::kConcurrencyMax)
+	    spec.concurrency > LoadSpec::kConcurrencyMax || spec.threads < 1 ||
+	    spec.threads > spec.concurrency || spec.threads > LoadSpec::kThreadsMax)
 		return cfs::fail(INVAL);
-	auto load = TRY(cfs::try_make<Load>(net, spec));
-	return load->run();
+	auto loads = TRY(cfs::Array<cfs::UniquePtr<Load>>::make(Load::kSubsys, spec.threads));
+	LoadSpec part = spec;
+	std::uint32_t first = 0;
+	for (std::uint32_t i = 0; i < spec.threads; i++, first += part.concurrency) {
+		part.concurrency = spec.concurrency / spec.threads +
+				   (i < spec.concurrency % spec.threads ? 1 : 0);
+		loads[i] = TRY(cfs::try_make<Load>(net, part, first));
+	}
+	// The caller's thread is the last one: it can be killed, which ends the others.
+	cfs::Result<> started;
+	for (std::uint32_t i = 0; i + 1 < spec.threads && started; i++)
+		started = loads[i]->run_on_thread(node);
+	auto sum = started ? loads[spec.threads - 1]->run()
+			   : cfs::Result<LoadResult>(cfs::fail(started.error()));
+	for (std::uint32_t i = 0; i + 1 < spec.threads; i++) {
+		if (!sum)
+			loads[i]->stop();
+		auto r = loads[i]->join();
+		if (sum && r)
+			sum->add(*r);
+		else if (sum)
+			sum = r;
+	}
+	return sum;
 }
 
 cfs::Result<LoadSpec> parse_load(std::string_view text) noexcept
@@ -382,19 +448,22 @@ cfs::Result<LoadSpec> parse_load(std::string_view text) noexcept
 	s.size = static_cast<std::uint32_t>(TRY(number(0, kLoadSizeMax)));
 	s.concurrency = static_cast<std::uint32_t>(TRY(number(1, LoadSpec::kConcurrencyMax)));
 	s.time = cfs::Duration::seconds(static_cast<std::int64_t>(TRY(number(1, kSecondsMax))));
-	if (s.concurrency == 0 || !cfs::trim(text).empty())
+	s.threads = static_cast<std::uint32_t>(TRY(number(1, LoadSpec::kThreadsMax)));
+	if (s.concurrency == 0 || s.threads == 0 || s.threads > s.concurrency ||
+	    !cfs::trim(text).empty())
 		return cfs::fail(INVAL);
 	return s;
 }
 
 void format_load(cfs::FormatSink &out, const LoadSpec &spec, const LoadResult &r) noexcept
 {
-	out.print("load:\n    target: {}\n    operation: {}\n    size: {}\n    concurrency: {}\n",
+	out.print("load:\n    target: {}\n    operation: {}\n    size: {}\n    concurrency: {}\n"
+		  "    threads: {}\n",
 		  spec.target.nid,
 		  spec.check ? "check"
 		  : spec.get ? "get"
 			     : "put",
-		  spec.size, spec.concurrency);
+		  spec.size, spec.concurrency, spec.threads);
 	out.print("    messages: {}\n    failed: {}\n    bytes: {}\n    milliseconds: {}\n",
 		  r.messages, r.failed, r.bytes, r.elapsed_ns / 1000000);
 	out.print("    messages_per_second: {}\n    bytes_per_second: {}\n",

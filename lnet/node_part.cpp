@@ -46,9 +46,8 @@ constinit const cfs::ParamInfo kParams[] = {
 		 .tree = kDebugfs}),
 	cfs::param_text<&LnetNode::show_load, &LnetNode::write_load>(
 		{.name = "load",
-		 .doc = "Writing \"NID put|get|check SIZE CONCURRENCY SECONDS\" sends load to that "
-			"node's "
-			"sink; reading tells the last result.",
+		 .doc = "Writing \"NID put|get|check SIZE CONCURRENCY SECONDS THREADS\" sends load "
+			"to that node's sink; reading tells the last result.",
 		 .tree = kDebugfs}),
 	cfs::param_text<&LnetNode::show_ping, &LnetNode::write_ping>(
 		{.name = "ping",
@@ -365,7 +364,7 @@ cfs::Result<> LnetNode::write_load(std::string_view text) noexcept
 {
 	auto spec = TRY(parse_load(text));
 	Core *core = TRY(hold());
-	auto result = run_load(*core, spec);
+	auto result = run_load(node_, *core, spec);
 	release();
 	LoadResult r = TRY(std::move(result));
 	cfs::MutexGuard g(load_lock_);

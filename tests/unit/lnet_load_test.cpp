@@ -52,7 +52,7 @@ TEST_F(LoadTest, WhatIsSentIsWhatTheSinkCounts)
 	std::uint64_t messages = 0, bytes = 0;
 	for (bool get : {false, true}) {
 		for (std::uint32_t size : {0u, 4097u, kLoadSizeMax}) {
-			auto r = run_load(*core, spec(get, size, 8));
+			auto r = run_load(core->node(), *core, spec(get, size, 8));
 			ASSERT_TRUE(r);
 			EXPECT_GE(r->messages, 8u);
 			EXPECT_EQ(r->failed, 0u);
@@ -75,13 +75,30 @@ TEST_F(LoadTest, CheckedPayloadsArriveAndComeBackAsTheyWere)
 	ASSERT_TRUE(sink);
 	auto s = spec(false, kLoadSizeMax, 16); // 16 MiB under way
 	s.check = true;
-	auto r = run_load(*core, s);
+	auto r = run_load(core->node(), *core, s);
 	ASSERT_TRUE(r);
 	EXPECT_GE(r->messages, 16u);
 	EXPECT_EQ(r->failed, 0u);
 	EXPECT_EQ((*sink)->corrupt.load(), 0u);
 	s.concurrency = 17; // more than the sink has room for
-	EXPECT_FALSE(run_load(*core, s));
+	EXPECT_FALSE(run_load(core->node(), *core, s));
+}
+
+TEST_F(LoadTest, EightThreadsHavePartsOfTheirOwn)
+{
+	auto sink = LoadSink::make(*core);
+	ASSERT_TRUE(sink);
+	auto s = spec(false, kLoadSizeMax, 13);
+	s.check = true;
+	s.threads = 8;
+	auto r = run_load(core->node(), *core, s);
+	ASSERT_TRUE(r);
+	EXPECT_GE(r->messages, 13u);
+	EXPECT_EQ(r->failed, 0u);
+	EXPECT_EQ((*sink)->corrupt.load(), 0u);
+	EXPECT_EQ((*sink)->messages.load(), r->messages);
+	s.threads = 14; // more than messages
+	EXPECT_FALSE(run_load(core->node(), *core, s));
 }
 
 TEST_F(LoadTest, TheSinkNoticesAPayloadThatIsNotWhatItsChecksumSays)
@@ -109,7 +126,7 @@ TEST_F(LoadTest, WithoutASinkTheRunEnds)
 	s.transaction_timeout = 1;
 	s.retry_count = 0;
 	ASSERT_TRUE(core->set_settings(s));
-	auto r = run_load(*core, spec(false, 16, 2));
+	auto r = run_load(core->node(), *core, spec(false, 16, 2));
 	ASSERT_TRUE(r);
 	EXPECT_EQ(r->messages, 0u);
 	EXPECT_EQ(r->failed, 2u);
@@ -120,7 +137,7 @@ TEST_F(LoadTest, WhereThereIsNoWayNothingIsUnderWay)
 {
 	auto s = spec(true, 16, 4);
 	s.target.nid = *parse_nid("10.1.2.3@o2ib");
-	auto r = run_load(*core, s);
+	auto r = run_load(core->node(), *core, s);
 	ASSERT_TRUE(r);
 	EXPECT_EQ(r->messages, 0u);
 	EXPECT_EQ(r->failed, 4u);
@@ -135,13 +152,14 @@ TEST_F(LoadTest, SpecsAreReadAndRefused)
 	EXPECT_FALSE(s->get);
 	EXPECT_TRUE(parse_load("0@lo get")->get);
 	EXPECT_TRUE(parse_load("0@lo check 64K 8")->check);
-	for (const char *bad :
-	     {"", "0@lo", "0@lo push", "bogus put", "0@lo put 2M", "0@lo put 0 0",
-	      "0@lo put 0 1000", "0@lo put 0 1 5000", "0@lo put 0 1 1 1", "0@lo put x"})
+	EXPECT_EQ(parse_load("0@lo check 64K 8 2 8")->threads, 8u);
+	for (const char *bad : {"", "0@lo", "0@lo push", "bogus put", "0@lo put 2M", "0@lo put 0 0",
+				"0@lo put 0 1000", "0@lo put 0 1 5000", "0@lo put 0 1 1 1 1",
+				"0@lo put 0 1 1 2", "0@lo put 0 8 1 0", "0@lo put x"})
 		EXPECT_FALSE(parse_load(bad)) << bad;
 	auto bad = spec(false, kLoadSizeMax + 1, 1);
-	EXPECT_FALSE(run_load(*core, bad));
-	EXPECT_FALSE(run_load(*core, spec(false, 1, 0)));
+	EXPECT_FALSE(run_load(core->node(), *core, bad));
+	EXPECT_FALSE(run_load(core->node(), *core, spec(false, 1, 0)));
 }
 
 TEST_F(LoadTest, ResultsAreYaml)
@@ -157,6 +175,7 @@ TEST_F(LoadTest, ResultsAreYaml)
 	format_load(out, spec(false, 100, 1), r);
 	EXPECT_EQ(std::string(out.text()),
 		  "load:\n    target: 0@lo\n    operation: put\n    size: 100\n    concurrency: 1\n"
+		  "    threads: 1\n"
 		  "    messages: 10\n    failed: 0\n    bytes: 1000\n    milliseconds: 500\n"
 		  "    messages_per_second: 20\n    bytes_per_second: 2000\n    latency_us:\n"
 		  "        0: 1\n        32: 9\n");

@@ -27,7 +27,7 @@ using namespace lnet;
 
 constexpr const char *kUsage =
 	"usage: lnet_load [OPTIONS] sink\n"
-	"       lnet_load [OPTIONS] NID put|get|check [SIZE [CONCURRENCY [SECONDS]]]\n"
+	"       lnet_load [OPTIONS] NID put|get|check [SIZE [CONCURRENCY [SECONDS [THREADS]]]]\n"
 	"  -i, --if IFNAME    interface (default: the first that is up)\n"
 	"  -n, --net NET      network (default: tcp)\n"
 	"  -p, --port PORT    TCP port of LNet, here and there (default: 988)\n"
@@ -93,7 +93,7 @@ int be_sink(Core &core, const sigset_t &ends)
 
 int make_load(Core &core, const LoadSpec &spec)
 {
-	auto r = run_load(core, spec);
+	auto r = run_load(core.node(), core, spec);
 	if (!r)
 		return fail("cannot make load", r.error());
 	char text[4096];

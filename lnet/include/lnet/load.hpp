@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "libcfs/node.hpp"
 #include "libcfs/wait.hpp"
 #include "lnet/lnet.hpp"
 
@@ -70,14 +71,16 @@ private:
 
 struct LoadSpec {
 	static constexpr std::uint32_t kConcurrencyMax = 256;
+	static constexpr std::uint32_t kThreadsMax = 64;
 
 	ProcessId target;
 	bool get = false; ///< GETs instead of PUTs with ACK
 	/// Each payload is other bytes, of another size up to `size`; it is put, compared there,
 	/// got back and compared here. concurrency * size: at most kLoadSinkBytes.
 	bool check = false;
-	std::uint32_t size = 0; ///< bytes of each, up to kLoadSizeMax
-	std::uint32_t concurrency = 1;
+	std::uint32_t size = 0;	       ///< bytes of each, up to kLoadSizeMax
+	std::uint32_t concurrency = 1; ///< messages under way
+	std::uint32_t threads = 1;     ///< that start them, up to `concurrency`
 	cfs::Duration time = cfs::Duration::seconds(1);
 };
 
@@ -91,6 +94,7 @@ struct LoadResult {
 	/// first from 0, the last without end.
 	std::uint64_t latency[kBuckets] = {};
 
+	void add(const LoadResult &other) noexcept;
 	[[nodiscard]] std::uint64_t per_second(std::uint64_t n) const noexcept
 	{
 		std::uint64_t us = elapsed_ns / 1000;
@@ -98,12 +102,15 @@ struct LoadResult {
 	}
 };
 
-/// Runs a load until its time is over; what is then under way is waited for. err::INVAL for a bad
+/// Runs a load until its time is over, on the caller's thread and on others of `node` if it wants
+/// several; what is then under way is waited for. err::INVAL for a bad
 /// spec, err::NOMEM, err::INTR when the caller was killed; failures of messages are counted, and
 /// end the run when nothing succeeds. Sleeps.
-[[nodiscard]] cfs::Result<LoadResult> run_load(Network &net, const LoadSpec &spec) noexcept;
+[[nodiscard]] cfs::Result<LoadResult> run_load(cfs::Node &node, Network &net,
+					       const LoadSpec &spec) noexcept;
 
-/// `TARGET put|get|check SIZE CONCURRENCY SECONDS`; the last three may be left out. err::INVAL.
+/// `TARGET put|get|check SIZE CONCURRENCY SECONDS THREADS`; the last four may be left out.
+/// err::INVAL.
 [[nodiscard]] cfs::Result<LoadSpec> parse_load(std::string_view text) noexcept;
 /// The result as YAML.
 void format_load(cfs::FormatSink &out, const LoadSpec &spec, const LoadResult &r) noexcept;
