@@ -151,9 +151,9 @@ Result<> Mdc::on_connected(rpc::Import &import, const ObdConnectData &granted, b
 	return {};
 }
 
-void Mdc::replay_locks(rpc::Import &) noexcept
+bool Mdc::replay_locks(rpc::Import &) noexcept
 {
-	(void)ns_->replay();
+	return ns_->replay();
 }
 
 void Mdc::on_evicted(rpc::Import &import) noexcept

@@ -232,7 +232,7 @@ public:
 	// ---- ImportUser ----
 	Result<> on_connected(rpc::Import &, const wire::ObdConnectData &granted,
 			      bool first) noexcept override;
-	void replay_locks(rpc::Import &) noexcept override;
+	bool replay_locks(rpc::Import &) noexcept override;
 	void on_evicted(rpc::Import &) noexcept override;
 	void on_lock_volume(rpc::Import &, u64 slv, u32 limit) noexcept override;
 

@@ -206,10 +206,9 @@ Result<> Osc::on_connected(rpc::Import &, const ObdConnectData &granted, bool fi
 	return {};
 }
 
-void Osc::replay_locks(rpc::Import &) noexcept
+bool Osc::replay_locks(rpc::Import &) noexcept
 {
-	// A failure means another recovery.
-	(void)ns().replay();
+	return ns().replay();
 }
 
 void Osc::on_evicted(rpc::Import &) noexcept

@@ -97,7 +97,7 @@ public:
 	Result<> on_connected(rpc::Import &, const wire::ObdConnectData &granted,
 			      bool first) noexcept override;
 	void on_connecting(rpc::Import &, wire::ObdConnectData &wanted) noexcept override;
-	void replay_locks(rpc::Import &) noexcept override;
+	bool replay_locks(rpc::Import &) noexcept override;
 	void on_evicted(rpc::Import &) noexcept override;
 	void on_lock_volume(rpc::Import &, u64 slv, u32 limit) noexcept override;
 

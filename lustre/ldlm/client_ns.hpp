@@ -182,7 +182,7 @@ public:
 			 CallbackReply &reply) noexcept override;
 	void on_reply(u64 slv, u32 limit) noexcept override;
 	void on_evicted() noexcept override;
-	cfs::Result<> replay() noexcept override;
+	bool replay() noexcept override;
 
 	[[nodiscard]] cfs::Mutex &stripe(const ClientLockImpl &l) noexcept
 	{
@@ -318,6 +318,7 @@ private:
 	void took_replay(ClientLockImpl &l, u64 remote) noexcept;
 	void lose(ClientLockImpl &l) noexcept;
 	void drop_before_replay() noexcept;
+	bool replay_all(Replay &all, cfs::Array<ClientLockImplPtr> locks) noexcept;
 	cfs::Result<> replay_lock(ClientLockImpl &l) noexcept;
 
 	LdlmNode &node_;

@@ -156,7 +156,7 @@ struct ClientNs::Replay {
 	ClientNs *ns = nullptr;
 	cfs::Array<ClientLockImplPtr> locks;
 	std::atomic<std::size_t> next{0};
-	std::atomic<int> failed{0}; // an errno
+	std::atomic<bool> failed{false};
 	Job jobs[kThreads];
 
 	void run() noexcept
@@ -167,9 +167,8 @@ struct ClientNs::Replay {
 				return;
 			if (!locks[i])
 				continue;
-			if (auto r = ns->replay_lock(*locks[i]); !r)
-				failed.store(static_cast<int>(r.error()),
-					     std::memory_order_relaxed);
+			if (!ns->replay_lock(*locks[i]))
+				failed.store(true, std::memory_order_relaxed);
 		}
 	}
 };
@@ -195,30 +194,37 @@ cfs::Result<cfs::Array<ClientLockImplPtr>> ClientNs::all_locks() noexcept
 	}
 }
 
-cfs::Result<> ClientNs::replay() noexcept
+bool ClientNs::replay() noexcept
 {
 	auto pass = gate_.enter();
 	if (!pass)
-		return cfs::fail(SHUTDOWN);
+		return true; // it is being closed: there is nothing to keep
 	if (node_.cancel_before_replay())
 		drop_before_replay();
-	auto all = TRY(cfs::try_make<Replay>());
-	all->ns = this;
-	all->locks = TRY(all_locks());
-	std::size_t n = all->locks.size();
-	for (ClientLockImplPtr &l : all->locks)
+	auto all = cfs::try_make<Replay>();
+	auto locks = all_locks();
+	if (!all || !locks)
+		return false;
+	return replay_all(**all, std::move(*locks));
+}
+
+bool ClientNs::replay_all(Replay &all, cfs::Array<ClientLockImplPtr> locks) noexcept
+{
+	all.ns = this;
+	all.locks = std::move(locks);
+	std::size_t n = all.locks.size();
+	for (ClientLockImplPtr &l : all.locks)
 		if (l)
 			settle(*l);
-	for (Replay::Job &j : all->jobs) {
-		j.all = all.get();
+	for (Replay::Job &j : all.jobs) {
+		j.all = &all;
 		if (n > 1)
 			j.work.queue(node_.cancel_workq());
 	}
-	all->run();
-	for (Replay::Job &j : all->jobs)
+	all.run();
+	for (Replay::Job &j : all.jobs)
 		j.work.cancel_sync();
-	int why = all->failed.load(std::memory_order_relaxed);
-	return why ? cfs::Result<>(cfs::fail(cfs::Errno{why})) : cfs::Result<>{};
+	return !all.failed.load(std::memory_order_relaxed);
 }
 
 } // namespace ldlm

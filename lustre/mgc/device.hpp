@@ -79,7 +79,7 @@ private:
 
 	// ---- rpc::ImportUser ----
 	void on_full(rpc::Import &) noexcept override;
-	void replay_locks(rpc::Import &) noexcept override;
+	bool replay_locks(rpc::Import &) noexcept override;
 	void on_evicted(rpc::Import &) noexcept override;
 	void on_lock_volume(rpc::Import &, u64 slv, u32 limit) noexcept override
 	{

@@ -128,10 +128,9 @@ void MgcDevice::on_full(rpc::Import &) noexcept
 	waitq_.wake_all();
 }
 
-void MgcDevice::replay_locks(rpc::Import &) noexcept
+bool MgcDevice::replay_locks(rpc::Import &) noexcept
 {
-	// What an MGS has forgotten it gives again when it is asked anew.
-	(void)locks_.ns().replay();
+	return locks_.ns().replay();
 }
 
 void MgcDevice::on_evicted(rpc::Import &) noexcept

@@ -620,12 +620,22 @@ void ImportImpl::replay_done(Req &r, cfs::Result<i32> result,
 void ImportImpl::do_replay_locks() noexcept
 {
 	fail_lock_replays();
-	if (user_)
-		user_->replay_locks(*this);
+	u32 cnt = 0;
+	{
+		cfs::SpinGuard g(lock);
+		cnt = conn_cnt_;
+	}
+	bool told = !user_ || user_->replay_locks(*this);
 	// Requests that may go during recovery.
 	wake_delayed();
-	cfs::SpinGuard g(lock);
-	locks_telling_ = false;
+	{
+		cfs::SpinGuard g(lock);
+		locks_telling_ = false;
+		locks_sent_ = told;
+	}
+	// Most of the time it is lost already, which is why.
+	if (!told)
+		connection_lost(cnt, "locks were not replayed");
 }
 
 /// Lock replays of an earlier recovery that ended in between: the user sends all of them anew.

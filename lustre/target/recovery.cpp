@@ -15,6 +15,10 @@ using wire::Opcode;
 namespace
 {
 
+/// Waiting for who does not come leaves time for what the others have to replay: what may have
+/// passed of the hard limit when all have to be connected, and when their requests are replayed.
+constexpr std::int64_t kConnectingSixths = 4, kRequestsSixths = 5;
+
 /// What recovery does with an operation.
 enum class Sort : wire::u8 { pass, queue, later };
 
@@ -157,12 +161,24 @@ void Recovery::versions_failed(rpc::Export &e) noexcept
 
 cfs::Instant Recovery::deadline() const noexcept
 {
-	return timed_ ? std::min(soft_, hard_) : cfs::Instant::never();
+	return timed_ ? std::min(soft_, stage_end_) : cfs::Instant::never();
+}
+
+cfs::Instant Recovery::sixths(std::int64_t n) const noexcept
+{
+	return timed_from_ + cfs::Duration::seconds(spec_.hard.s() * n / 6);
 }
 
 void Recovery::extend(cfs::Duration d) noexcept
 {
 	soft_ = std::max(soft_, cfs::after(d));
+}
+
+/// Somebody was evicted because the time was up: the others get some anew.
+void Recovery::extend_for_the_rest() noexcept
+{
+	extend(spec_.more);
+	stage_end_ = std::min(std::max(stage_end_, cfs::after(spec_.more)), sixths(6));
 }
 
 void Recovery::begin_time() noexcept
@@ -171,8 +187,9 @@ void Recovery::begin_time() noexcept
 	if (timed_ || stage_ == Stage::idle || stage_ == Stage::complete)
 		return;
 	timed_ = true;
-	soft_ = cfs::after(spec_.soft);
-	hard_ = cfs::after(spec_.hard);
+	timed_from_ = cfs::Instant::now();
+	soft_ = timed_from_ + spec_.soft;
+	stage_end_ = sixths(kConnectingSixths);
 	waitq_.wake_all();
 }
 
@@ -183,9 +200,11 @@ void Recovery::connected(rpc::Export &e, Transno first_replay, u32 client_estima
 	cfs::SpinGuard g(lock_);
 	if (!c || !c->recovery.expected || stage_ == Stage::idle || stage_ == Stage::complete)
 		return;
-	// Twice the time its request takes, and what it takes to find the way back.
-	extend(cfs::Duration::seconds(std::min<u32>(client_estimate, 600) * 5 / 4 + 5 + 2 * 5 +
-				      2 * (50 + 5)));
+	// Twice the time its request takes, and what it takes to find the way back. A client that
+	// only looks whether the server is still there does not make the others wait for longer.
+	if (!c->recovery.connected || stage_ != Stage::connecting)
+		extend(cfs::Duration::seconds(std::min<u32>(client_estimate, 600) * 5 / 4 + 5 +
+					      2 * 5 + 2 * (50 + 5)));
 	if (static_cast<u64>(first_replay) &&
 	    first_replay<next_ &&static_cast<u64>(first_replay)> static_cast<u64>(last_))
 		next_ = first_replay;
@@ -408,6 +427,7 @@ void Recovery::set_stage(Stage s) noexcept
 {
 	cfs::SpinGuard g(lock_);
 	stage_ = s;
+	stage_end_ = std::max(stage_end_, sixths(s == Stage::requests ? kRequestsSixths : 6));
 }
 
 void Recovery::run() noexcept
@@ -446,7 +466,7 @@ void Recovery::wait_connected() noexcept
 	vbr_.store(true, std::memory_order_relaxed);
 	evict(Whom::absent, "it did not reconnect in time");
 	cfs::SpinGuard g(lock_);
-	extend(spec_.more);
+	extend_for_the_rest();
 }
 
 /// Whether the lowest replay is the next one: by its number, or because nobody can bring a lower
@@ -489,9 +509,9 @@ void Recovery::replay_requests() noexcept
 		vbr_.store(true, std::memory_order_relaxed);
 		evict(Whom::late, "it did not replay its requests in time");
 		cfs::SpinGuard g(lock_);
-		bool past = cfs::Instant::now() >= hard_;
+		bool past = cfs::Instant::now() >= sixths(6);
 		abort_ = abort_ || past;
-		extend(spec_.more);
+		extend_for_the_rest();
 	}
 	bool stopping = false, aborting = false;
 	{

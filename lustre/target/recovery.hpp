@@ -137,6 +137,9 @@ private:
 	[[nodiscard]] bool may_replay() const noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Instant deadline() const noexcept CFS_REQUIRES(lock_);
 	void extend(cfs::Duration d) noexcept CFS_REQUIRES(lock_);
+	void extend_for_the_rest() noexcept CFS_REQUIRES(lock_);
+	/// When so much of the hard limit has passed.
+	[[nodiscard]] cfs::Instant sixths(std::int64_t n) const noexcept CFS_REQUIRES(lock_);
 	void leave(Client &c) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] bool has_queued(const rpc::Export &e) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] bool matches(const Member &m, Whom whom) noexcept CFS_REQUIRES(lock_);
@@ -165,7 +168,8 @@ private:
 	Transno last_ CFS_GUARDED_BY(lock_){};
 	bool timed_ CFS_GUARDED_BY(lock_) = false; // somebody has connected
 	cfs::Instant soft_ CFS_GUARDED_BY(lock_);
-	cfs::Instant hard_ CFS_GUARDED_BY(lock_);
+	cfs::Instant timed_from_ CFS_GUARDED_BY(lock_);
+	cfs::Instant stage_end_ CFS_GUARDED_BY(lock_);
 	cfs::Instant began_ CFS_GUARDED_BY(lock_);
 	cfs::Instant ended_ CFS_GUARDED_BY(lock_);
 	std::int64_t began_real_ CFS_GUARDED_BY(lock_) = 0;

@@ -285,7 +285,7 @@ public:
 	}
 
 	// ---- ImportUser ----
-	void replay_locks(rpc::Import &) noexcept override { (void)locks_.ns().replay(); }
+	bool replay_locks(rpc::Import &) noexcept override { return locks_.ns().replay(); }
 	void on_evicted(rpc::Import &) noexcept override
 	{
 		evicted_ = true;

@@ -244,7 +244,7 @@ public:
 			if (!c->alive || c->detached)
 				continue;
 			c->peer = *server->attach(*c);
-			w.check(bool(c->ns->replay()), "a replay failed");
+			w.check(c->ns->replay(), "a replay failed");
 		}
 		replaying = false;
 		up = true;

@@ -252,6 +252,7 @@ struct Guest {
 	std::vector<u64> replays;
 	unsigned locks = 0;
 	Nanos comes = 0;
+	unsigned estimate = 5; ///< seconds it thinks a request takes
 	bool finished = false;
 	u64 next_xid = 0;
 };
@@ -341,7 +342,18 @@ struct Scene final : target::RecoveryUser {
 		Transno first{};
 		if (!g.replays.empty())
 			first = static_cast<Transno>(g.replays[0]);
-		recovery.connected(*g.exp, first, 5);
+		recovery.connected(*g.exp, first, g.estimate);
+		// Who waits for long looks now and then whether the server is still there.
+		if (g.estimate > 5) {
+			running++;
+			this_node().spawn("reconnects", [this, &g, first] {
+				while (recovery.active() && !g.exp->evicted) {
+					recovery.connected(*g.exp, first, g.estimate);
+					sleep_for(100 * kSecond);
+				}
+				running--;
+			});
+		}
 		if (!replay(g) || !replay_locks(g))
 			return;
 		FakeRequest::Spec ping{Opcode::OBD_PING, static_cast<Xid>(++g.next_xid),
@@ -362,6 +374,7 @@ void deal(Scene &s, Rng &rng)
 		g.manner = rng.below(3) ? Manner::good : static_cast<Manner>(rng.below(4));
 		g.locks = static_cast<unsigned>(rng.below(4));
 		g.comes = rng.below(60 * kSecond);
+		g.estimate = rng.below(4) ? 5 : 600;
 		s.guests.push_back(std::move(g));
 	}
 	for (u64 t = 101; t < 101 + rng.below(30); t++)

@@ -255,6 +255,7 @@ TEST_F(Trouble, LockReplaysGoBetweenReplayAndTheEnd)
 			r->options.lock_replay = true;
 			r->send(locks);
 		}
+		return true;
 	};
 	server->lose_exports();
 	auto &ops = server->ops;
@@ -276,6 +277,38 @@ TEST_F(Trouble, LockReplaysGoBetweenReplayAndTheEnd)
 	EXPECT_EQ(locks.complete, 3);
 	EXPECT_EQ(after, 3);
 	EXPECT_TRUE(eventually([&] { return locks.gone == 3; }));
+}
+
+TEST_F(Trouble, LocksThatWereNotToldAreToldOnTheNextConnection)
+{
+	ClientBox c(*node->rpc, {Nid::lo()});
+	ASSERT_TRUE(c.connect());
+	ASSERT_TRUE(c.setattr());
+	c.user.on_replay_locks = [&](Import &imp) {
+		auto r = *Request<op::OstGetattr>::make(imp);
+		r->options.lock_replay = r->options.no_resend = r->options.no_delay = true;
+		return r.send_wait().has_value();
+	};
+	server->lose_exports();
+	auto &ops = server->ops;
+	ops.is_recovering = true;
+	std::atomic<int> asked{0}, told{0}, told_at_the_end{-1};
+	ops.on_filter = [&](ServerRequest &r) {
+		if (r.has_flag(wire::MSG_LOCK_REPLAY_DONE)) {
+			told_at_the_end = told.load();
+			ops.is_recovering = false;
+		} else if (r.has_flag(wire::MSG_REQ_REPLAY_DONE)) {
+			if (++asked == 1)
+				return Filter::drop; // the client loses patience, and reconnects
+			told++;
+		}
+		return Filter::process;
+	};
+	server->register_target();
+	ASSERT_TRUE(ops.target->recreate_export("client-1_UUID"));
+	EXPECT_EQ(c.getattr(), 7);
+	EXPECT_EQ(c.user.lock_replays, 2);
+	EXPECT_EQ(told_at_the_end, 1);
 }
 
 TEST_F(Trouble, RestartWithoutRecoveryEvicts)

@@ -334,16 +334,15 @@ struct ServerBox {
 /// Notes what an import tells.
 struct SeenUser final : ImportUser {
 	std::atomic<int> full{0}, lost{0}, evicted{0}, closed{0}, lock_replays{0};
-	std::function<void(Import &)> on_replay_locks;
+	std::function<bool(Import &)> on_replay_locks;
 	void on_full(Import &) noexcept override { full++; }
 	void on_disconnected(Import &) noexcept override { lost++; }
 	void on_evicted(Import &) noexcept override { evicted++; }
 	void on_closed(Import &, cfs::Errno) noexcept override { closed++; }
-	void replay_locks(Import &i) noexcept override
+	bool replay_locks(Import &i) noexcept override
 	{
 		lock_replays++;
-		if (on_replay_locks)
-			on_replay_locks(i);
+		return !on_replay_locks || on_replay_locks(i);
 	}
 };
 

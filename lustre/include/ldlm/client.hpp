@@ -390,9 +390,11 @@ public:
 	/// Waiting enqueues fail with err::STALE. Returns when every unused lock is gone.
 	virtual void on_evicted() noexcept = 0;
 	/// Recovery has come to the locks (03 11): drops what may be dropped, replays the others,
-	/// a few at a time, waits. A lock that the server refuses is lost as at an eviction. An
-	/// error means that the connection broke: call again at the next recovery.
-	[[nodiscard]] virtual cfs::Result<> replay() noexcept = 0;
+	/// a few at a time, waits. A lock that the server refuses is lost as at an eviction.
+	/// False: not all were told, because the connection broke or memory is short: call again
+	/// when there is a new connection, be it to the same server; what it knows already it
+	/// takes as told.
+	[[nodiscard]] virtual bool replay() noexcept = 0;
 
 protected:
 	~ClientNamespace() = default;

@@ -9,7 +9,7 @@
 //     ClientLocks locks;
 //     TRY(locks.open(*ldlm, *import, name, user));        // then import->start()
 //     locks.ns().enqueue(...)
-//     ... in the ImportUser:  replay_locks() { locks.ns().replay(); }
+//     ... in the ImportUser:  replay_locks() { return locks.ns().replay(); }
 //                             on_evicted()   { locks.ns().on_evicted(); }
 //                             on_lock_volume(slv, limit) { locks.ns().on_reply(slv, limit); }
 //     import->disconnect(mode, deadline);                 // it speaks to the namespace until then

@@ -42,8 +42,10 @@ public:
 	virtual void on_full(Import &) noexcept {}
 	/// State REPLAY_LOCKS: send every lock again, options.lock_replay set. The import goes on
 	/// when this has returned and all those requests have completed. Whoever waits for answers
-	/// here sets no_resend and no_delay, too: it is this thread that reconnects.
-	virtual void replay_locks(Import &) noexcept {}
+	/// here sets no_resend and no_delay, too: it is this thread that reconnects. False: not
+	/// all were told, for want of a connection or of memory; it is asked again when there is a
+	/// new connection.
+	[[nodiscard]] virtual bool replay_locks(Import &) noexcept { return true; }
 	/// Evicted: the server has dropped our locks, opens and unwritten data, and every request
 	/// has been failed. Drop locks and caches; the import goes on when this returns.
 	virtual void on_evicted(Import &) noexcept {}
