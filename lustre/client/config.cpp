@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // The configuration log of a client, carried out (spec 06 section 1.5), and the MGCs of a node.
+#include <algorithm>
+
 #include "client/mount_impl.hpp"
 #include "client/text.hpp"
 #include "libcfs/log.hpp"
@@ -53,6 +55,7 @@ Result<> ClientConfig::connect(std::string_view device, std::string_view target,
 	TRY(copy_text(mdc_, device));
 	TRY(copy_text(mdt_, target));
 	TRY(mount_.make_mdc(device, target));
+	mount_.mdc().expect_osts(osts_);
 	return mount_.mdt().add_connection(node);
 }
 
@@ -78,6 +81,9 @@ Result<> ClientConfig::add_conn(std::string_view device, std::string_view node) 
 
 Result<> ClientConfig::add_ost(const Target &t) noexcept
 {
+	osts_ = std::max(osts_, t.index + 1);
+	if (mount_.has_mdc())
+		mount_.mdc().expect_osts(osts_);
 	return mount_.data().add_ost(t.index, t.uuid, t.gen, t.active);
 }
 

@@ -165,6 +165,8 @@ public:
 	/// Not connected yet. Sleeps.
 	[[nodiscard]] static Result<cfs::UniquePtr<Mdc>> make(rpc::Rpc &rpc, ldlm::Ldlm &ldlm,
 							      const MdcSpec &spec) noexcept;
+	/// So many OSTs may have objects of a new file. Any time.
+	void expect_osts(u32 n) noexcept;
 	/// Connects and waits. err::INTR, err::TIMEDOUT, or why the server refuses.
 	[[nodiscard]] Result<> connect(cfs::WaitMode mode, cfs::Instant deadline) noexcept;
 	/// Nobody waits for the server any more.
@@ -254,8 +256,10 @@ private:
 	bool serving_ = false; // callbacks reach ns_
 	bool closed_ = false;
 
-	/// Bytes of the longest layout seen, for the room in opens: their replays carry it.
+	/// Bytes of the longest layout seen, which are asked for.
 	std::atomic<u32> layout_room_{kLayoutRoom};
+	/// Bytes that a new file's layout may take, kept free in opens: their replays carry it.
+	std::atomic<u32> replay_room_{kLayoutRoom};
 
 	cfs::Mutex fid_lock_{CFS_LOCK_CLASS("mdc fids")};
 	u64 seq_ CFS_GUARDED_BY(fid_lock_) = 0;

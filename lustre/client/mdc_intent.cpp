@@ -2,6 +2,8 @@
 //
 // Lock requests that do something on the way: lookup, attributes, open, layouts (spec 04 sections
 // 4.3 to 7, 14).
+#include <algorithm>
+
 #include "client/mdc.hpp"
 #include "libcfs/log.hpp"
 #include "wire/print.hpp"
@@ -176,6 +178,13 @@ void fill_open(MdtRecCreate &rec, const Entry &e, const OpenArgs &args) noexcept
 
 } // namespace
 
+void Mdc::expect_osts(u32 n) noexcept
+{
+	std::size_t bytes = sizeof(LovMdsMdV3) + std::size_t{n} * sizeof(LovOstData);
+	bytes = std::clamp<std::size_t>(bytes, kLayoutRoom, kOpenLayoutRoom);
+	replay_room_.store(static_cast<u32>(bytes), std::memory_order_relaxed);
+}
+
 Result<MdReply> Mdc::intent_open(const Caller &who, const Entry &e, const OpenArgs &args,
 				 Early &early, OpenHandleRef *handle) noexcept
 {
@@ -190,15 +199,17 @@ Result<MdReply> Mdc::intent_open(const Caller &who, const Entry &e, const OpenAr
 	rpc::RequestLengths<Format> lengths;
 	lengths.elements<fld::DlmReq>(1 + early.handles().size());
 	lengths.text<fld::Name>(e.name);
-	u32 room_for_replay = args.flags & MDS_OPEN_DELAY_CREATE
-				      ? 0
-				      : layout_room_.load(std::memory_order_relaxed);
-	lengths.bytes<fld::EaData>(args.layout.empty() ? room_for_replay : args.layout.size());
+	std::size_t sent = args.layout.size();
+	if (args.layout.empty() && !(args.flags & MDS_OPEN_DELAY_CREATE))
+		sent = layout_room_.load(std::memory_order_relaxed);
+	std::size_t for_replay = replay_room_.load(std::memory_order_relaxed);
+	lengths.bytes<fld::EaData>(std::max(sent, for_replay));
 	rpc::ReplyLengths<Format> room;
 	room.bytes<fld::MdtMd>(kOpenLayoutRoom);
 	room.bytes<fld::Acl>(kAclRoom);
 	room.bytes<fld::NiobufInline>(kNiobufRoom);
 	auto req = TRY(rpc::Request<Format>::make(*import_, lengths, room));
+	TRY(req.resize<fld::EaData>(sent));
 	pack(req, *ns_, begun.lock(), creates ? IT_OPEN_CREAT : IT_OPEN);
 	fill_open(req.get<fld::RecCreate>(), e, args);
 	put_caller(req.get<fld::RecCreate>(), who);

@@ -63,6 +63,7 @@ class ClientConfig final : public llog::ConfigHandler
 	/// Of the MDC, as the log has it.
 	char mdc_[64] = {};
 	char mdt_[wire::UUID_MAX] = {};
+	u32 osts_ = 0; ///< above the highest index that was named
 
 	/// A device of the attached type, served by a node.
 	[[nodiscard]] Result<> connect(std::string_view device, std::string_view target,

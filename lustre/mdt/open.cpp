@@ -260,7 +260,7 @@ cfs::Result<> Open::existing(IntentResult &r) noexcept
 
 	bool without = is_file(attr_) && TRY(read_layout(*object_)).empty();
 	LocalLock layout_lock;
-	if (without && !replay()) {
+	if (without) {
 		TRY(plan_layout(layout, nullptr));
 		if (req_.exp()->has_flag(wire::OBD_CONNECT_DISP_STRIPE))
 			r.disposition |= wire::DISP_OPEN_STRIPE;
