@@ -180,6 +180,9 @@ void SimLnd::stop() noexcept
 			end(channels_.front(), SHUTDOWN);
 	}
 	cfs::sim::this_world().net().unlisten(kPort);
+	// Who connected when nobody looked any more; nothing else is left.
+	while (auto e = inbox_.next(0))
+		e->conn->close();
 }
 
 void SimLnd::destroy() noexcept
