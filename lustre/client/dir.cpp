@@ -192,9 +192,13 @@ Result<> Inode::readdir(DirReader &reader, u64 *pos, bool narrow, lustre_dirent_
 	if (*pos == finish)
 		return {};
 	u64 hash = shift ? *pos << 32 : *pos;
+	// A narrow position names only the upper half of where the reader is.
+	bool here = shift ? *pos && hash == (reader.hash >> 32 << 32) : hash == reader.hash;
 	// Somebody has moved the position: nothing is left out.
-	if (hash != reader.hash && (!shift || hash != (reader.hash >> 32 << 32)))
+	if (!here)
 		reader = {};
+	else
+		hash = reader.hash;
 	Emitter out{reader, narrow, shift, emit, ctx};
 	while (hash != MDS_DIR_END_OFF) {
 		auto chunk = TRY(dir_chunk(hash));

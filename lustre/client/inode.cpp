@@ -79,6 +79,8 @@ lustre_attr attr_of(const MdtBody &b) noexcept
 		{OBD_MD_FLCTIME, LUSTRE_ATTR_CTIME}, {OBD_MD_FLBTIME, LUSTRE_ATTR_BTIME},
 		{OBD_MD_FLFLAGS, LUSTRE_ATTR_FLAGS}, {OBD_MD_FLPROJID, LUSTRE_ATTR_PROJID},
 	};
+	// The VFS counts with signed numbers.
+	constexpr u64 kSizeMax = 0x7fffffffffffffff;
 	lustre_attr a{};
 	for (const auto &t : table)
 		if (b.valid.get() & t.md)
@@ -90,7 +92,7 @@ lustre_attr attr_of(const MdtBody &b) noexcept
 	a.flags = b.flags.get();
 	a.projid = b.projid.get();
 	a.rdev = kernel_rdev(b.rdev.get());
-	a.size = b.size.get();
+	a.size = b.size.get() < kSizeMax ? b.size.get() : kSizeMax;
 	a.blocks = b.blocks.get();
 	a.atime = b.atime.get();
 	a.mtime = b.mtime.get();
@@ -139,18 +141,19 @@ u32 Inode::gid() const noexcept
 /// What is checked without locks follows from the counts.
 void Inode::show_counts() noexcept
 {
-	auto stamp = [this](std::atomic<u32> &s, bool valid) CFS_NO_TSA {
+	auto stamp = [this](std::atomic<u32> &s, bool valid, u32 odd) CFS_NO_TSA {
 		u32 now = s.load(std::memory_order_relaxed);
 		if (valid && !now) {
-			if (++last_stamp_ == 0)
-				last_stamp_ = 1;
-			s.store(last_stamp_, std::memory_order_release);
+			last_stamp_ += 2;
+			if (last_stamp_ == 0)
+				last_stamp_ = 2;
+			s.store(last_stamp_ | odd, std::memory_order_release);
 		} else if (!valid && now) {
 			s.store(0, std::memory_order_release);
 		}
 	};
-	stamp(lookup_stamp_, !evicted_ && count(LockBit::lookup) > 0);
-	stamp(update_stamp_, !evicted_ && count(LockBit::update) > 0);
+	stamp(lookup_stamp_, !evicted_ && count(LockBit::lookup) > 0, 1);
+	stamp(update_stamp_, !evicted_ && count(LockBit::update) > 0, 0);
 	perm_known_.store(!evicted_ && count(LockBit::perm) > 0, std::memory_order_release);
 }
 
@@ -233,6 +236,9 @@ void Inode::take_acl(const MdReply &r) noexcept
 {
 	if (!r.valid(OBD_MD_FLACL))
 		return;
+	// Without a lock nothing has told the VFS that its copy is out of date.
+	if (!permission_known())
+		vfs_acl_drop(vi_);
 	auto copy = cfs::Array<std::byte>::make(kSubsys, r.acl.size());
 	cfs::MutexGuard g(contents_lock_);
 	acl_known_ = copy.has_value();
@@ -243,20 +249,29 @@ void Inode::take_acl(const MdReply &r) noexcept
 	acl_ = std::move(*copy);
 }
 
+/// The layout of an answer. Whoever has the layout locked may wait for the server to take back the
+/// very lock that the answer came with, and we use: that must not be waited for. The layout that it
+/// brings is the newer one.
+void Inode::take_layout(const MdReply &r) noexcept
+{
+	bool given = r.valid(OBD_MD_FLEASIZE) && !r.md.empty();
+	bool locked = (r.bits & MDS_INODELOCK_LAYOUT) != 0;
+	bool lasting = !mount_.mdt().has_flag(OBD_CONNECT_LAYOUTLOCK);
+	if (!(locked || (given && lasting)) || !layout_lock_.try_lock())
+		return;
+	bool placed = put_layout_locked(given ? r.md : cfs::Bytes{}).has_value();
+	{
+		cfs::SpinGuard s(lock_);
+		layout_true_ = placed;
+	}
+	layout_lock_.unlock();
+}
+
 void Inode::take(MdReply &r) noexcept
 {
 	take_acl(r);
-	if (is_regular()) {
-		bool given = r.valid(OBD_MD_FLEASIZE) && !r.md.empty();
-		bool locked = (r.bits & MDS_INODELOCK_LAYOUT) != 0;
-		bool lasting = !mount_.mdt().has_flag(OBD_CONNECT_LAYOUTLOCK);
-		cfs::MutexGuard g(layout_lock_);
-		if (locked || (given && lasting)) {
-			bool placed = put_layout_locked(given ? r.md : cfs::Bytes{}).has_value();
-			cfs::SpinGuard s(lock_);
-			layout_true_ = placed;
-		}
-	}
+	if (is_regular())
+		take_layout(r);
 	take_attributes(r);
 	if (r.lock)
 		adopt(*r.lock, true);
@@ -410,7 +425,7 @@ Result<> Inode::fetch_layout() noexcept
 	return {};
 }
 
-Result<> Inode::need_layout() noexcept
+Result<> Inode::need_layout() noexcept CFS_NO_TSA
 {
 	bool lasting = !mount_.mdt().has_flag(OBD_CONNECT_LAYOUTLOCK);
 	auto known = [&]() CFS_NO_TSA {
@@ -419,14 +434,24 @@ Result<> Inode::need_layout() noexcept
 	};
 	if (known())
 		return {};
-	cfs::MutexGuard g(layout_lock_);
-	return known() ? Result<>{} : fetch_layout();
+	// It may be held as long as a server does not answer.
+	TRY(layout_lock_.lock_killable());
+	auto r = known() ? Result<>{} : fetch_layout();
+	layout_lock_.unlock();
+	return r;
 }
 
-Result<> Inode::need_objects(Range file, bool truncate) noexcept
+Result<> Inode::need_objects(Range file, bool truncate) noexcept CFS_NO_TSA
+{
+	TRY(layout_lock_.lock_killable());
+	auto r = fetch_objects(file, truncate);
+	layout_lock_.unlock();
+	return r;
+}
+
+Result<> Inode::fetch_objects(Range file, bool truncate) noexcept
 {
 	Mdc &mdc = mount_.mdc();
-	cfs::MutexGuard g(layout_lock_);
 	Early early(mdc.locks());
 	early.add(fid_, MDS_INODELOCK_LAYOUT);
 	auto what = truncate ? LayoutIntentOp::LAYOUT_INTENT_TRUNC
@@ -444,26 +469,38 @@ Result<> Inode::need_objects(Range file, bool truncate) noexcept
 
 // ---- other contents ----
 
+Result<cfs::Array<char>> Inode::fetch_link() noexcept
+{
+	lustre_attr a;
+	vfs_inode_attr(vi_, &a);
+	u32 room = a.size && a.size < kTextMax ? static_cast<u32>(a.size) + 1 : kTextMax;
+	auto r = TRY(mount_.mdc().getattr(Caller::here(a.gid), fid_, OBD_MD_LINKNAME, room));
+	if (!r.valid(OBD_MD_LINKNAME) || r.md.empty())
+		return cfs::fail(PROTO);
+	std::string_view text = cfs::as_string(r.md);
+	if (text.empty())
+		return cfs::fail(PROTO);
+	auto copy = TRY(cfs::Array<char>::make(kSubsys, text.size()));
+	for (std::size_t i = 0; i < text.size(); i++)
+		copy[i] = text[i];
+	return copy;
+}
+
 Result<std::size_t> Inode::readlink(std::span<char> to) noexcept
 {
-	cfs::MutexGuard g(contents_lock_);
-	// A symbolic link never changes.
-	if (link_.empty()) {
-		lustre_attr a;
-		vfs_inode_attr(vi_, &a);
-		u32 room = a.size && a.size < kTextMax ? static_cast<u32>(a.size) + 1 : kTextMax;
-		auto r =
-			TRY(mount_.mdc().getattr(Caller::here(a.gid), fid_, OBD_MD_LINKNAME, room));
-		if (!r.valid(OBD_MD_LINKNAME) || r.md.empty())
-			return cfs::fail(PROTO);
-		std::string_view text = cfs::as_string(r.md);
-		if (text.empty())
-			return cfs::fail(PROTO);
-		auto copy = TRY(cfs::Array<char>::make(kSubsys, text.size()));
-		for (std::size_t i = 0; i < text.size(); i++)
-			copy[i] = text[i];
-		link_ = std::move(copy);
+	auto known = [this]() {
+		cfs::MutexGuard g(contents_lock_);
+		return !link_.empty();
+	};
+	if (!known()) {
+		// Nothing is locked that a lock's cancel, or another reader, would wait for.
+		auto text = TRY(fetch_link());
+		cfs::MutexGuard g(contents_lock_);
+		if (link_.empty())
+			link_ = std::move(text);
 	}
+	// A symbolic link never changes.
+	cfs::MutexGuard g(contents_lock_);
 	if (link_.size() > to.size())
 		return cfs::fail(RANGE);
 	for (std::size_t i = 0; i < link_.size(); i++)

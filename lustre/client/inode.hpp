@@ -138,7 +138,11 @@ private:
 	void take_acl(const MdReply &r) noexcept;
 	[[nodiscard]] Result<> fetch_layout() noexcept CFS_REQUIRES(layout_lock_);
 	[[nodiscard]] Result<> put_layout_locked(cfs::Bytes ea) noexcept CFS_REQUIRES(layout_lock_);
+	void take_layout(const MdReply &r) noexcept;
+	[[nodiscard]] Result<> fetch_objects(Range file, bool truncate) noexcept
+		CFS_REQUIRES(layout_lock_);
 	[[nodiscard]] Result<cfs::RefPtr<DirChunk>> dir_chunk(u64 hash) noexcept;
+	[[nodiscard]] Result<cfs::Array<char>> fetch_link() noexcept;
 
 	Mount &mount_;
 	vfs_inode *const vi_;
@@ -146,14 +150,16 @@ private:
 	const u32 type_;
 	const u64 serial_; // unlike all other inodes there have been
 
-	// What dentries are checked against, without locks; 0: not valid.
+	// What dentries are checked against, without locks; 0: not valid. Those of names are odd
+	// and those of missing names even: a dentry whose file was removed has the file's, and must
+	// not be taken for the directory's word.
 	std::atomic<u32> lookup_stamp_{0};
 	std::atomic<u32> update_stamp_{0};
 	std::atomic<bool> perm_known_{false};
 
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("client inode")};
 	u32 counts_[static_cast<unsigned>(LockBit::count)] CFS_GUARDED_BY(lock_) = {};
-	u32 last_stamp_ CFS_GUARDED_BY(lock_) = 0;
+	u32 last_stamp_ CFS_GUARDED_BY(lock_) = 0; // even
 	bool evicted_ CFS_GUARDED_BY(lock_) = false;
 	lustre_attr md_ CFS_GUARDED_BY(lock_){}; // as the MDT said last
 

@@ -34,12 +34,13 @@ using std::int64_t;
 struct MdReply {
 	cfs::RefPtr<rpc::ClientRequest> req;
 	wire::MdtBody body{};
-	cfs::Bytes md;	    ///< layout, or text of a symbolic link
-	cfs::Bytes acl;	    ///< without entries when there is none
-	ldlm::LockUse lock; ///< of an intent
-	u64 bits = 0;	    ///< the inode bits that it has
-	u64 disp = 0;	    ///< DISP_*
-	int32_t status = 0; ///< of the intent
+	cfs::Bytes md;	     ///< layout, or text of a symbolic link
+	cfs::Bytes acl;	     ///< without entries when there is none
+	ldlm::LockUse lock;  ///< of an intent
+	u64 bits = 0;	     ///< the inode bits that it has
+	u64 disp = 0;	     ///< DISP_*
+	int32_t status = 0;  ///< of the intent
+	bool waited = false; ///< for the lock: what it came with is not here
 
 	[[nodiscard]] bool has(u64 disposition) const noexcept { return (disp & disposition) != 0; }
 	[[nodiscard]] bool valid(u64 md_bit) const noexcept

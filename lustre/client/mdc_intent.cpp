@@ -105,6 +105,7 @@ Result<MdReply> Mdc::intent_done(rpc::Request<Format> &req, ldlm::ClientLock &lo
 	r.lock = std::move(got.use);
 	if (r.lock)
 		r.bits = r.lock->desc().policy.ibits.bits;
+	r.waited = got.blocked;
 	r.disp = got.res1;
 	r.status = static_cast<int32_t>(static_cast<int64_t>(got.res2));
 	if constexpr (Format::Reply::template occurrences<fld::MdtBody> == 1)
@@ -269,6 +270,12 @@ Result<MdReply> Mdc::intent_layout(const Fid &fid, LayoutIntentOp what, u64 star
 	auto r = TRY(intent_done(req, begun.lock(), req.send_wait()));
 	if (r.status < 0)
 		return cfs::fail(cfs::Errno{-r.status});
+	if (!r.waited || !r.lock)
+		return r;
+	// Not "no layout": the lock is held now, and what it guards can be asked for.
+	auto now = TRY(getattr(Caller::here(), fid, OBD_MD_FLEASIZE, kOpenLayoutRoom));
+	r.req = now.req;
+	r.md = now.valid(OBD_MD_FLEASIZE) ? now.md : cfs::Bytes{};
 	return r;
 }
 

@@ -213,6 +213,22 @@ struct CloseCall final : rpc::RequestUser, cfs::RefCounted<CloseCall> {
 namespace
 {
 
+/// Waits for the answer to a close. A process that ends can not be killed any more, so it waits
+/// only while there is a server; the close goes on without it.
+Result<> wait_closed(cfs::Completion &done, rpc::Import &import) noexcept
+{
+	constexpr auto kLook = cfs::Duration::seconds(1);
+	for (;;) {
+		bool exiting = vfs_exiting();
+		auto r = done.wait(cfs::WaitMode::killable,
+				   exiting ? cfs::after(kLook) : cfs::Instant::never());
+		if (r || r.error() != TIMEDOUT)
+			return r;
+		if (exiting && import.state() != rpc::ImportState::full)
+			return cfs::fail(INTR);
+	}
+}
+
 void fill_close(MdtRecSetattr &rec, const CloseArgs &args) noexcept
 {
 	const lustre_attr &a = args.attr;
@@ -243,8 +259,10 @@ Result<> Mdc::close_file(OpenHandleRef h, const CloseArgs &args) noexcept
 {
 	// The server that knew the handle has forgotten us.
 	if (h->generation() != import_->generation()) {
+		cfs::RefPtr<rpc::ClientRequest> opener;
 		cfs::SpinGuard g(h->lock_);
-		h->open_.reset();
+		opener = std::move(h->open_);
+		g.unlock(); // it may end here
 		return {};
 	}
 	auto req = TRY(rpc::Request<op::MdsClose>::make(*import_));
@@ -263,7 +281,7 @@ Result<> Mdc::close_file(OpenHandleRef h, const CloseArgs &args) noexcept
 	}
 	call->get(); // the request's, until on_gone()
 	req->send(*call);
-	TRY(call->done.wait(cfs::WaitMode::killable, cfs::Instant::never()));
+	TRY(wait_closed(call->done, *import_));
 	return call->result ? Result<>{} : cfs::fail(call->result.error());
 }
 

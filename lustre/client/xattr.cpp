@@ -62,6 +62,8 @@ Result<std::size_t> fetch(Inode &i, std::string_view name, cfs::MutBytes to) noe
 	std::size_t n = r.md.empty() ? r.body.eadatasize.get() : r.md.size();
 	if (name == XATTR_NAME_LOV && n == 0)
 		return cfs::fail(NODATA);
+	if (n > kValueMax)
+		return cfs::fail(PROTO);
 	if (to.empty())
 		return n;
 	if (n > to.size() || r.md.size() < n)
@@ -116,6 +118,8 @@ Result<> change(Inode &i, std::string_view name, cfs::Bytes value, u32 flags, bo
 	auto r = TRY(
 		mdc.setxattr(Caller::here(i.gid()), i.fid(), server, value, flags, remove, early));
 	(void)r;
+	if (server == XATTR_NAME_ACL_ACCESS)
+		vfs_acl_drop(i.vi());
 	return {};
 }
 

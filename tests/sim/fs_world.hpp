@@ -51,6 +51,8 @@ struct Client {
 	cluster::Stack &stack;
 	client::host::VfsPtr vfs;
 	std::string device; ///< options to mount once more
+	cfs::sim::Node &node;
+	cfs::sim::Node &server;
 };
 
 inline std::string nid_text(const lnet::Nid &nid)
@@ -188,8 +190,12 @@ inline void run(cfs::sim::World &w, const Options &options, std::function<void(C
 				cfs::sim::sleep_for(cfs::sim::kMillisecond * 100);
 			std::string device = shared->options.mount_options +
 					     "device=" + nid_text(shared->server) + ":/tfs";
-			Client me{c, s, must(client::host::Vfs::mount(s.node, device), "mount"),
-				  device};
+			Client me{c,
+				  s,
+				  must(client::host::Vfs::mount(s.node, device), "mount"),
+				  device,
+				  *nodes[1 + c],
+				  *nodes[0]};
 			body(me);
 			if (me.vfs)
 				must(me.vfs->unmount(), "unmount");

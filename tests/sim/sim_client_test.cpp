@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <set>
 
+#include "libcfs/sim/net.hpp"
 #include "tests/sim/fs_world.hpp"
+#include "tests/sim/victim.hpp"
 
 namespace
 {
@@ -259,6 +261,86 @@ TEST(SimClient, AMountCanBeForcedWhenServersAreGone)
 			(void)two->unmount();
 			two.reset();
 			check(must(c.vfs->read_file("/f"), "read") == bytes("abc"), "first mount");
+		});
+	});
+}
+
+TEST(SimClient, AStampOfANameSaysNothingOfAMissingOne)
+{
+	run_seeds(2, [](World &w) {
+		fsworld::run(w, {.osts = 0}, [](Client &c) {
+			must(c.vfs->mkdir("/d"), "mkdir");
+			must(c.vfs->mkdir("/d/e"), "mkdir");
+			(void)names(c, "/");
+			vfs_inode *root = nullptr;
+			check(lustre_mount_root(c.vfs->core(), &root) == 0, "root");
+			lustre_inode *dir = vfs_inode_core(root);
+			// The first lock of the directory and the first of the name in it.
+			lustre_found found{};
+			check(lustre_lookup(dir, "d", 1, 0, &found) == 0 && found.inode, "lookup");
+			lustre_inode *child = vfs_inode_core(found.inode);
+			check(lustre_name_valid(child, found.stamp, false), "a name not believed");
+			// A removed name keeps its stamp, and is compared with its directory's.
+			for (lustre_inode *i : {dir, child})
+				check(!lustre_name_valid(i, found.stamp, true),
+				      "taken for missing");
+			vfs_iput(found.inode);
+			vfs_iput(root);
+		});
+	});
+}
+
+TEST(SimClient, AWriteThatNeedsObjectsDoesNotWaitForItsReaders)
+{
+	run_seeds(20, [](World &w) {
+		fsworld::run(w, {.osts = 1}, [](Client &c) {
+			constexpr unsigned kFiles = 6;
+			unsigned left = 0;
+			for (unsigned i = 0; i < kFiles; i++) {
+				std::string path = "/f" + std::to_string(i);
+				must(c.vfs->mknod(path, 0100644), "mknod");
+				bool written = false;
+				for (unsigned t = 0; t < 2; t++, left++)
+					this_node().spawn("reader", [&, path, t] {
+						while (!written) {
+							if (t)
+								must(c.vfs->stat(path), "stat");
+							else
+								must(c.vfs->open(path, O_RDONLY),
+								     "open");
+							sleep_for(kMillisecond);
+						}
+						left--;
+					});
+				sleep_for(this_world().rng().below(3 * kMillisecond));
+				auto before = cfs::Instant::now();
+				must(c.vfs->write_file(path, bytes("abc")), "write");
+				check(cfs::Instant::now() - before < cfs::Duration::seconds(20),
+				      "a lock that was not given back");
+				written = true;
+				while (left)
+					sleep_for(kMillisecond);
+				check(must(c.vfs->read_file(path), "read") == bytes("abc"), "data");
+			}
+		});
+	});
+}
+
+TEST(SimClient, AReaderOfALinkCanBeKilledWhileAnotherWaits)
+{
+	run_seeds(3, [](World &w) {
+		fsworld::run(w, {.osts = 0}, [&w](Client &c) {
+			must(c.vfs->symlink("target", "/link"), "symlink");
+			must(c.vfs->lstat("/link"), "lstat");
+			w.net().partition(c.node, c.server);
+			auto read = [&] { (void)c.vfs->readlink("/link"); };
+			victim::Thread one(c.stack.node, read), two(c.stack.node, read);
+			sleep_for(kSecond);
+			check(two.ends_when_killed(), "second reader");
+			check(!one.ended(), "the first waits for the server");
+			check(one.ends_when_killed(), "first reader");
+			w.net().heal(c.node, c.server);
+			check(must(c.vfs->readlink("/link"), "readlink") == "target", "link");
 		});
 	});
 }

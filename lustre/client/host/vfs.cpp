@@ -380,6 +380,11 @@ bool vfs_in_group(uint32_t gid) noexcept
 	return client::host::cred_now().fsgid == gid;
 }
 
+bool vfs_exiting(void) noexcept
+{
+	return false;
+}
+
 int64_t vfs_now(void) noexcept
 {
 	return cfs::real_seconds();

@@ -379,7 +379,7 @@ void vfs_acl_drop(struct vfs_inode *vi) CFS_NOEXCEPT;
  * interrupt context; may be called from a daemon thread. */
 void vfs_pages_read(struct vfs_inode *vi, struct cfs_page *const *pages, unsigned int n,
 		    int status) CFS_NOEXCEPT;
-/* Writes have ended. A failure is recorded against the file, for fsync(). */
+/* Writes have ended. A failure is recorded against the file, for fsync(); also without pages. */
 void vfs_pages_written(struct vfs_inode *vi, struct cfs_page *const *pages, unsigned int n,
 		       int status) CFS_NOEXCEPT;
 /* The first page at or after *index, and not after last, that is in the cache (dirty: and dirty).
@@ -388,6 +388,8 @@ bool vfs_page_next(struct vfs_inode *vi, uint64_t *index, uint64_t last, bool di
 /* Writes the dirty pages [first, last] through lustre_write_pages() and waits for them. Mappings
  * are made read-only first, so that they dirty nothing meanwhile. */
 int vfs_pages_flush(struct vfs_inode *vi, uint64_t first, uint64_t last) CFS_NOEXCEPT;
+/* Hands all dirty pages to lustre_write_pages(), and does not wait for them. */
+void vfs_pages_send(struct vfs_inode *vi) CFS_NOEXCEPT;
 /* Takes pages [first, last] out of the cache and out of every mapping; dirty ones are lost
  * (lustre_page_clean() is called for them). Waits for reads and writes of them that are under way.
  */
@@ -397,6 +399,8 @@ void vfs_pages_truncate(struct vfs_inode *vi, uint64_t size) CFS_NOEXCEPT;
 
 void vfs_cred(struct lustre_cred *out) CFS_NOEXCEPT;
 bool vfs_in_group(uint32_t gid) CFS_NOEXCEPT;
+/* The calling process ends: no signal reaches it any more, so a killable wait is none. */
+bool vfs_exiting(void) CFS_NOEXCEPT;
 /* Seconds since 1970, of the calling node. */
 int64_t vfs_now(void) CFS_NOEXCEPT;
 /* To and from the memory of the calling process; -EFAULT. */

@@ -113,6 +113,10 @@ int vfs_iget(struct vfs_super *vs, const struct lustre_fid *fid, const struct lu
 	inode->i_mode = attr->mode;
 	inode->i_rdev = attr->valid & LUSTRE_ATTR_RDEV ? (dev_t)attr->rdev : 0;
 	ll_set_ops(inode);
+#ifdef CONFIG_FS_POSIX_ACL
+	/* No lock tells when it changes. */
+	inode->i_default_acl = ACL_DONT_CACHE;
+#endif
 	rc = lustre_inode_make(ll_super(sb)->mount, *out, fid, attr->mode, &ll_inode(inode)->core);
 	if (rc) {
 		iget_failed(inode);
@@ -342,7 +346,9 @@ int ll_permission(LL_IDMAP *idmap, struct inode *inode, int mask)
 
 void vfs_acl_drop(struct vfs_inode *vi)
 {
-	forget_all_cached_acls(ll_kernel(vi));
+#ifdef CONFIG_FS_POSIX_ACL
+	forget_cached_acl(ll_kernel(vi), ACL_TYPE_ACCESS);
+#endif
 }
 
 void vfs_names_drop(struct vfs_inode *vi)

@@ -115,6 +115,11 @@ bool vfs_in_group(uint32_t gid)
 	return in_group_p(make_kgid(&init_user_ns, gid));
 }
 
+bool vfs_exiting(void)
+{
+	return current->flags & PF_EXITING;
+}
+
 int64_t vfs_now(void)
 {
 	return ktime_get_real_seconds();
