@@ -122,7 +122,7 @@ TEST(SimFs, WhatOneClientDoesAnotherOneFinds)
 /// What was not durable then, clients do again.
 TEST(SimFs, AServerLosesItsPowerAndTheWorkGoesOn)
 {
-	run_seeds(60, [](World &w) {
+	run_seeds(100, [](World &w) {
 		auto shared = std::make_shared<Shared>();
 		auto fs = cluster::make_fs(w);
 		run_clients(w, fs, shared);
