@@ -85,6 +85,14 @@ void Client::drop_seen(wire::u16 tag, Xid xid, Xid seen) noexcept
 	}
 }
 
+/// Of a client that never says what it has seen. The largest number stays, as above.
+void Client::drop_oldest() noexcept
+{
+	Reply &first = replies_.front();
+	Reply &second = *std::next(replies_.begin());
+	drop(first.saved.transno < second.saved.transno ? first : second);
+}
+
 cfs::Result<> Client::record_multi(osd::Transaction &tx, Xid xid, wire::u16 tag,
 				   const SavedReply &saved) noexcept
 {
@@ -126,6 +134,8 @@ cfs::Result<> Client::record(osd::Transaction &tx, Xid xid, wire::u16 tag, Xid s
 	if (!has_slot())
 		return slots_.write_head(tx, r.transno);
 	cfs::MutexGuard g(lock_);
+	if (gone_)
+		return {};
 	if (!replies_file_) {
 		// An OST keeps the number alone: its operations may be repeated.
 		data_.last_transno = std::max(data_.last_transno.get(), r.transno);
@@ -137,6 +147,8 @@ cfs::Result<> Client::record(osd::Transaction &tx, Xid xid, wire::u16 tag, Xid s
 	}
 	TRY(record_multi(tx, xid, tag, r));
 	drop_seen(tag, xid, seen);
+	if (replies_.size() > kRepliesMax)
+		drop_oldest();
 	return {};
 }
 
@@ -145,6 +157,12 @@ cfs::Result<> Client::write_slot(osd::Transaction &tx, bool erase) noexcept
 	CFS_ASSERT(has_slot());
 	cfs::MutexGuard g(lock_);
 	return slots_.write_slot(tx, slot_, erase ? wire::LsdClientData{} : data_);
+}
+
+void Client::end() noexcept
+{
+	cfs::MutexGuard g(lock_);
+	gone_ = true;
 }
 
 void Client::release() noexcept

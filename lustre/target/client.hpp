@@ -3,6 +3,10 @@
 // What a target keeps for one client, on its export: the slot in last_rcvd, the answers that may be
 // asked for again, and how far it is in recovery.
 //
+// A client may go while requests of it are still executed, with transactions that have declared its
+// slot. So the slot is the client's until the last of them has let go of the export; from end() on
+// nothing is written to it any more.
+//
 // Locking: `lock` orders what is written to the slot; it is taken inside transactions and held over
 // writes to the object store. Recovery's fields are under recovery's lock.
 #pragma once
@@ -24,10 +28,15 @@ struct SavedReply {
 	wire::ObjectVersion pre_versions[wire::PTLRPC_NUM_VERSIONS] = {};
 };
 
+struct RecoveryMember;
+
 class Client final : public rpc::ExportData
 {
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_CLASS;
+	/// Answers that are kept for a client, at most. One that has a few requests at once, and
+	/// says what it has seen, never has so many.
+	static constexpr std::size_t kRepliesMax = 512;
 
 	/// The client of an export; null for one that was never accepted.
 	[[nodiscard]] static Client *of(const rpc::Export &e) noexcept
@@ -59,8 +68,8 @@ public:
 
 	/// Declares what record() writes.
 	[[nodiscard]] cfs::Result<> declare(osd::Transaction &tx) noexcept;
-	/// Keeps the answer to a request, in its transaction. tag 0: none. seen: the largest XID
-	/// whose answer the client has.
+	/// Keeps the answer to a request, in its transaction; of a client that has gone nothing is
+	/// kept. tag 0: none. seen: the largest XID whose answer the client has.
 	[[nodiscard]] cfs::Result<> record(osd::Transaction &tx, Xid xid, wire::u16 tag, Xid seen,
 					   bool is_close, const SavedReply &r) noexcept;
 	/// Makes the slot the client's on disk; or free, with `erase`.
@@ -68,8 +77,8 @@ public:
 	/// The slot is on disk: a crash does not forget the client any more.
 	std::atomic<bool> durable{false};
 
-	/// Gives the slots back.
-	void release() noexcept;
+	/// The client has gone: nothing is recorded for it any more.
+	void end() noexcept;
 	/// Answers kept now.
 	[[nodiscard]] u32 replies() noexcept;
 
@@ -83,6 +92,8 @@ public:
 		bool locking = false;	///< locks
 		bool done = false;
 		bool vbr_failed = false;
+		u32 queued = 0; ///< requests of it in recovery's queues
+		RecoveryMember *member = nullptr;
 	} recovery;
 
 private:
@@ -96,7 +107,10 @@ private:
 	};
 	using Replies = cfs::List<Reply, &Reply::hook>;
 
+	/// Gives the slots back.
+	void release() noexcept;
 	void drop(Reply &r) noexcept CFS_REQUIRES(lock_);
+	void drop_oldest() noexcept CFS_REQUIRES(lock_);
 	void drop_seen(wire::u16 tag, Xid xid, Xid seen) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<> record_multi(osd::Transaction &tx, Xid xid, wire::u16 tag,
 						 const SavedReply &r) noexcept CFS_REQUIRES(lock_);
@@ -109,6 +123,7 @@ private:
 	cfs::Mutex lock_{CFS_LOCK_CLASS("target client")};
 	wire::LsdClientData data_;
 	Replies replies_ CFS_GUARDED_BY(lock_);
+	bool gone_ CFS_GUARDED_BY(lock_) = false;
 };
 
 } // namespace target

@@ -54,6 +54,12 @@ Sort sort_of(Opcode op) noexcept
 	}
 }
 
+/// Which life of the target gave the number.
+constexpr wire::u64 epoch_of(Transno t) noexcept
+{
+	return static_cast<wire::u64>(t) >> 32;
+}
+
 } // namespace
 
 const char *name_of(Recovery::Stage s) noexcept
@@ -82,6 +88,7 @@ cfs::Result<> Recovery::expect(rpc::Export &e) noexcept
 	CFS_ASSERT(m->client);
 	cfs::SpinGuard g(lock_);
 	m->client->recovery.expected = true;
+	m->client->recovery.member = m.get();
 	counts_.expected++;
 	counts_.members++;
 	members_.push_back(*m.release());
@@ -131,6 +138,8 @@ void Recovery::stop() noexcept
 	{
 		cfs::SpinGuard g(lock_);
 		ended.swap(members_);
+		for (Member &m : ended)
+			m.client->recovery.member = nullptr;
 	}
 	ended.clear_and_dispose([](Member *m) { cfs::UniquePtr<Member> end(m); });
 }
@@ -205,8 +214,7 @@ void Recovery::connected(rpc::Export &e, Transno first_replay, u32 client_estima
 	if (!c->recovery.connected || stage_ != Stage::connecting)
 		extend(cfs::Duration::seconds(std::min<u32>(client_estimate, 600) * 5 / 4 + 5 +
 					      2 * 5 + 2 * (50 + 5)));
-	if (static_cast<u64>(first_replay) &&
-	    first_replay<next_ &&static_cast<u64>(first_replay)> static_cast<u64>(last_))
+	if (last_ < first_replay && first_replay < next_)
 		next_ = first_replay;
 	if (!c->recovery.connected) {
 		c->recovery.connected = c->recovery.replaying = c->recovery.locking = true;
@@ -237,22 +245,17 @@ void Recovery::gone(rpc::Export &e) noexcept
 	cfs::UniquePtr<Member> member;
 	{
 		cfs::SpinGuard g(lock_);
-		if (Client *c = Client::of(e))
-			leave(*c);
+		Client *c = Client::of(e);
+		if (!c)
+			return;
 		take_queued(&e, refused);
-		for (Member &m : members_)
-			if (m.exp.get() == &e) {
-				members_.erase(Members::s_iterator_to(m));
-				member.reset(&m);
-				break;
-			}
+		if (Member *m = c->recovery.member) {
+			members_.erase(Members::s_iterator_to(*m));
+			member.reset(m);
+		}
+		leave(*c);
 	}
 	refuse(refused, cfs::err::NOTCONN);
-}
-
-bool Recovery::has_queued(const rpc::Export &e) noexcept
-{
-	return std::ranges::any_of(replays_, [&](const ServerRequest &r) { return r.exp() == &e; });
 }
 
 bool Recovery::matches(const Member &m, Whom whom) noexcept
@@ -264,7 +267,7 @@ bool Recovery::matches(const Member &m, Whom whom) noexcept
 	case Whom::absent:
 		return !r.connected;
 	case Whom::late:
-		return !r.connected || (r.replaying && !has_queued(*m.exp));
+		return !r.connected || (r.replaying && !r.queued);
 	case Whom::versions:
 		return r.vbr_failed;
 	case Whom::unfinished:
@@ -275,24 +278,25 @@ bool Recovery::matches(const Member &m, Whom whom) noexcept
 
 void Recovery::evict(Whom whom, const char *why) noexcept
 {
-	for (;;) {
-		Queue refused;
-		cfs::UniquePtr<Member> victim;
-		{
-			cfs::SpinGuard g(lock_);
-			for (Member &m : members_)
-				if (matches(m, whom)) {
-					members_.erase(Members::s_iterator_to(m));
-					victim.reset(&m);
-					break;
-				}
-			if (!victim)
-				return;
-			leave(*victim->client);
+	Queue refused;
+	Members victims;
+	{
+		cfs::SpinGuard g(lock_);
+		for (auto i = members_.begin(); i != members_.end();) {
+			Member &m = *i++;
+			if (!matches(m, whom))
+				continue;
+			members_.erase(Members::s_iterator_to(m));
+			victims.push_back(m);
+			take_queued(m.exp.get(), refused);
+			leave(*m.client);
 			counts_.evicted++;
-			take_queued(victim->exp.get(), refused);
 		}
-		refuse(refused, cfs::err::NOTCONN);
+	}
+	refuse(refused, cfs::err::NOTCONN);
+	while (!victims.empty()) {
+		cfs::UniquePtr<Member> victim(&victims.front());
+		victims.pop_front();
 		LCONSOLE_WARN(kSubsys, "{}: evicting client {} during recovery: {}", name_,
 			      victim->exp->client_uuid(), why);
 		victim->exp->evict(why);
@@ -301,15 +305,31 @@ void Recovery::evict(Whom whom, const char *why) noexcept
 
 // ---- requests ----
 
+void Recovery::queued(const ServerRequest &r) noexcept
+{
+	counts_.queued++;
+	Client::of(*r.exp())->recovery.queued++;
+}
+
+void Recovery::unqueued(const ServerRequest &r) noexcept
+{
+	counts_.queued--;
+	// What is queued when recovery ends outlives the counts of its clients.
+	auto &c = Client::of(*r.exp())->recovery;
+	c.queued -= c.queued ? 1u : 0u;
+}
+
 /// Moves the queued requests of one export, or (null) of all, to `out`.
 void Recovery::take_queued(const rpc::Export *of, Queue &out) noexcept
 {
+	if (of && !Client::of(*of)->recovery.queued)
+		return;
 	for (auto i = replays_.begin(); i != replays_.end();) {
 		ServerRequest &r = *i++;
 		if (of && r.exp() != of)
 			continue;
 		replays_.erase(Replays::s_iterator_to(r));
-		counts_.queued--;
+		unqueued(r);
 		out.push_back(r);
 	}
 	for (Queue *q : {&locks_, &final_})
@@ -318,7 +338,7 @@ void Recovery::take_queued(const rpc::Export *of, Queue &out) noexcept
 			if (of && r.exp() != of)
 				continue;
 			q->erase(Queue::s_iterator_to(r));
-			counts_.queued--;
+			unqueued(r);
 			out.push_back(r);
 		}
 }
@@ -342,11 +362,13 @@ void Recovery::refuse_all(cfs::Errno why) noexcept
 	refuse(q, why);
 }
 
-Filter Recovery::take_replay(ServerRequest &req) noexcept
+Filter Recovery::take_replay(ServerRequest &req, Client &c) noexcept
 {
-	if (std::ranges::any_of(replays_, [&](const ServerRequest &r) {
-		    return r.exp() == req.exp() && r.xid() == req.xid();
-	    }))
+	// Clients replay one request at a time.
+	auto same = [&](const ServerRequest &r) {
+		return r.exp() == req.exp() && r.xid() == req.xid();
+	};
+	if (c.recovery.queued && std::ranges::any_of(replays_, same))
 		return Filter::drop;
 	if (!replays_.insert(req).second)
 		return Filter::drop;
@@ -366,10 +388,11 @@ Filter Recovery::take_done(ServerRequest &req, Client &c, Queue &replaced) noexc
 	c.recovery.locking = false;
 	counts_.done += !c.recovery.done;
 	c.recovery.done = true;
-	for (ServerRequest &r : final_)
-		if (r.exp() == req.exp()) {
-			final_.erase(Queue::s_iterator_to(r));
-			counts_.queued--;
+	for (auto i = final_.begin(); c.recovery.queued && i != final_.end(); ++i)
+		if (i->exp() == req.exp()) {
+			ServerRequest &r = *i;
+			final_.erase(i);
+			unqueued(r);
 			replaced.push_back(r);
 			break;
 		}
@@ -390,6 +413,7 @@ Filter Recovery::filter(ServerRequest &req) noexcept
 		return Filter::again;
 	Filter f = Filter::process;
 	Queue replaced;
+	bool foreign = false;
 	{
 		cfs::SpinGuard g(lock_);
 		if (stage_ == Stage::idle || stage_ == Stage::complete)
@@ -400,18 +424,23 @@ Filter Recovery::filter(ServerRequest &req) noexcept
 			return Filter::evicted;
 		if (ending())
 			return Filter::drop;
-		if (done)
+		foreign = !done && epoch_of(transno) > epoch_of(last_);
+		if (foreign)
+			f = Filter::evicted;
+		else if (done)
 			f = take_done(req, *c, replaced);
 		else if (transno < next_)
 			f = Filter::process;
 		else
-			f = take_replay(req);
+			f = take_replay(req, *c);
 		if (f == Filter::taken) {
 			req.get();
-			counts_.queued++;
+			queued(req);
 		}
 		waitq_.wake_all();
 	}
+	if (foreign)
+		req.exp()->evict("it replays what this target has never numbered");
 	// The client has given up on those.
 	while (!replaced.empty()) {
 		auto r = cfs::RefPtr<ServerRequest>::adopt(&replaced.front());
@@ -496,7 +525,7 @@ void Recovery::replay_requests() noexcept
 			if (may_replay()) {
 				req = cfs::RefPtr<ServerRequest>::adopt(&*replays_.begin());
 				replays_.erase(replays_.begin());
-				counts_.queued--;
+				unqueued(*req);
 				counts_.replayed++;
 				next_ = std::max(next_, next_of(req->body().transno.get()));
 				extend(cfs::Duration::seconds(5));
@@ -542,7 +571,7 @@ void Recovery::replay_locks() noexcept
 			if (!locks_.empty()) {
 				req = cfs::RefPtr<ServerRequest>::adopt(&locks_.front());
 				locks_.pop_front();
-				counts_.queued--;
+				unqueued(*req);
 			}
 		}
 		if (req) {

@@ -43,6 +43,14 @@ struct RecoverySpec {
 	cfs::Duration more = cfs::Duration::seconds(60);
 };
 
+/// A client that is waited for.
+struct RecoveryMember {
+	static constexpr cfs_subsys kSubsys = CFS_S_CLASS;
+	cfs::ListHook hook;
+	cfs::RefPtr<rpc::Export> exp;
+	Client *client = nullptr;
+};
+
 class Recovery
 {
 public:
@@ -105,12 +113,7 @@ public:
 	void show(cfs::FormatSink &out) noexcept;
 
 private:
-	struct Member {
-		static constexpr cfs_subsys kSubsys = CFS_S_CLASS;
-		cfs::ListHook hook;
-		cfs::RefPtr<rpc::Export> exp;
-		Client *client = nullptr;
-	};
+	using Member = RecoveryMember;
 	struct ByTransno {
 		bool operator()(const rpc::ServerRequest &a,
 				const rpc::ServerRequest &b) const noexcept
@@ -122,6 +125,7 @@ private:
 	using Replays =
 		cfs::OrderedSet<rpc::ServerRequest, &rpc::ServerRequest::taken_set_hook, ByTransno>;
 	using Queue = cfs::List<rpc::ServerRequest, &rpc::ServerRequest::taken_hook>;
+	using ServerRequest = rpc::ServerRequest;
 	enum class Whom : wire::u8 { absent, late, versions, unfinished };
 
 	void run() noexcept;
@@ -141,13 +145,15 @@ private:
 	/// When so much of the hard limit has passed.
 	[[nodiscard]] cfs::Instant sixths(std::int64_t n) const noexcept CFS_REQUIRES(lock_);
 	void leave(Client &c) noexcept CFS_REQUIRES(lock_);
-	[[nodiscard]] bool has_queued(const rpc::Export &e) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] bool matches(const Member &m, Whom whom) noexcept CFS_REQUIRES(lock_);
 	void evict(Whom whom, const char *why) noexcept;
 	void take_queued(const rpc::Export *of, Queue &out) noexcept CFS_REQUIRES(lock_);
+	void queued(const ServerRequest &r) noexcept CFS_REQUIRES(lock_);
+	void unqueued(const ServerRequest &r) noexcept CFS_REQUIRES(lock_);
 	static void refuse(Queue &q, cfs::Errno why) noexcept;
 	void refuse_all(cfs::Errno why) noexcept;
-	[[nodiscard]] rpc::Filter take_replay(rpc::ServerRequest &req) noexcept CFS_REQUIRES(lock_);
+	[[nodiscard]] rpc::Filter take_replay(rpc::ServerRequest &req, Client &c) noexcept
+		CFS_REQUIRES(lock_);
 	[[nodiscard]] rpc::Filter take_done(rpc::ServerRequest &req, Client &c,
 					    Queue &replaced) noexcept CFS_REQUIRES(lock_);
 

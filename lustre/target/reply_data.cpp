@@ -67,7 +67,7 @@ cfs::Result<> ReplyData::for_each(Visitor &v) noexcept
 	u32 per_batch = static_cast<u32>(kBytes / record_bytes_);
 	for (u32 first = 0; first < kSlotsMax; first += per_batch) {
 		std::size_t got = TRY(body_->read(offset(first), batch));
-		for (u32 k = 0; k < got / record_bytes_; k++) {
+		for (u32 k = 0; k < got / record_bytes_ && first + k < kSlotsMax; k++) {
 			auto *d = TRY(cfs::view_at<LsdReplyDataV1>(
 				cfs::Bytes(batch.data(), batch.size()), k * record_bytes_));
 			if (!TRY(v.record(first + k, record_of(*d))))

@@ -45,8 +45,9 @@ cfs::Result<> Target::load() noexcept
 	if (config_.mdt)
 		reply_data_ = TRY(ReplyData::open(*device_, config_.name));
 	next_generation_ = last_rcvd_->last_generation() + 1;
-	registration_ = TRY(rpc_->register_target(
+	rpc::Target *registered = TRY(rpc_->register_target(
 		{config_.name, config_.uuid, config_.supported, config_.supported2, false, this}));
+	set_registration(registered);
 	if (!failout_)
 		TRY(load_clients());
 	commits_.used(last_rcvd_->last_transno());
@@ -169,8 +170,8 @@ void Target::stop(StopKind kind) noexcept
 	if (registration_)
 		registration_->stop();
 	recovery_.stop();
-	if (registration_)
-		std::exchange(registration_, nullptr)->unregister();
+	if (rpc::Target *t = set_registration(nullptr))
+		t->unregister();
 	if (auto r = device_->sync(); !r)
 		CERROR(kSubsys, "{}: cannot sync at stop: rc = {}", name_, r);
 	commits_.wait_idle();
@@ -181,10 +182,18 @@ void Target::stop(StopKind kind) noexcept
 
 // ---- commits ----
 
+/// Returns what it was before. No commit is being told to that one when this returns.
+rpc::Target *Target::set_registration(rpc::Target *t) noexcept
+{
+	cfs::SpinGuard g(registration_lock_);
+	return std::exchange(registration_, t);
+}
+
 void Target::committed(Transno upto) noexcept
 {
-	if (rpc::Target *t = registration_)
-		t->committed(upto);
+	cfs::SpinGuard g(registration_lock_);
+	if (registration_)
+		registration_->committed(upto);
 }
 
 void Target::commit_failed(cfs::Errno why) noexcept
@@ -293,11 +302,12 @@ void Target::on_gone(rpc::Export &e, bool evicted) noexcept
 	client_gone(e, evicted);
 	if (!c || !c->has_slot())
 		return;
+	// Requests of it may still be executed: what they change stays, and is not noted.
+	c->end();
 	if (!keep_clients_)
 		if (auto r = save_slot(*c, true); !r)
 			CERROR(kSubsys, "{}: cannot forget client {}: rc = {}", name_,
 			       e.client_uuid(), r);
-	c->release();
 }
 
 std::optional<SavedReply> Target::saved_reply(rpc::ServerRequest &req) noexcept

@@ -115,10 +115,13 @@ private:
 	[[nodiscard]] cfs::Result<> save_slot(Client &c, bool erase) noexcept;
 	[[nodiscard]] cfs::Result<> begin_epoch() noexcept;
 	void mark_multi() noexcept;
+	rpc::Target *set_registration(rpc::Target *t) noexcept;
 
 	rpc::Rpc *rpc_ = nullptr;
 	osd::DeviceRef device_;
-	rpc::Target *registration_ = nullptr;
+	/// Held over what the thread of a commit does with the registration, which stop() ends.
+	cfs::SpinLock registration_lock_{CFS_LOCK_CLASS("target registration")};
+	rpc::Target *registration_ = nullptr; // set and cleared under the lock
 	cfs::UniquePtr<LastRcvd> last_rcvd_;
 	cfs::UniquePtr<ReplyData> reply_data_;
 	Commits commits_;

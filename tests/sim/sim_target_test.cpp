@@ -241,6 +241,86 @@ TEST(SimTarget, WhatWasCommittedSurvivesCrashes)
 	});
 }
 
+/// One client on a fresh disk: what a test of the client alone needs.
+void with_life(const std::function<void(Life &, Client &)> &script,
+	       const std::function<void(Loaded &)> &after)
+{
+	auto r = run_until_failure(3, {}, [=](World &w) {
+		w.add_node("mds").start([=] {
+			check(cfs_core_start() == 0, "core");
+			{
+				osd::mem::Disk disk(osd::mem::DiskOptions{.svname = kTarget});
+				Promises p;
+				{
+					Life life(p, disk);
+					life.load();
+					script(life, life.add_client(0));
+					life.end();
+				}
+				osd::DeviceRef device = mount(disk);
+				auto f = LastRcvd::open(*device, kSpec);
+				auto d = ReplyData::open(*device, kTarget);
+				Loaded l;
+				check(f && d && (*f)->for_each_client(l) && (*d)->for_each(l),
+				      "cannot read");
+				after(l);
+				d->reset();
+				f->reset();
+			}
+			cfs_core_stop();
+		});
+	});
+	if (r.failure)
+		FAIL() << r.failure->report;
+}
+
+TEST(SimTarget, AClientThatNeverSaysWhatItHasSeenCostsNoMoreThanOthers)
+{
+	auto script = [](Life &life, Client &c) {
+		for (unsigned i = 0; i < 2 * Client::kRepliesMax; i++)
+			life.modify(c, 0, 0);
+		check(c.replies() == Client::kRepliesMax, "answers are kept without a bound");
+	};
+	with_life(script, [](Loaded &l) {
+		check(l.records.size() <= Client::kRepliesMax + 1, "on disk too");
+	});
+}
+
+/// Requests that are executed when their client goes: they may have declared its slot.
+TEST(SimTarget, NothingIsNotedForAClientThatHasGone)
+{
+	auto script = [](Life &life, Client &c) {
+		life.modify(c, 0, 1);
+		bool going = false, gone = false, ended = false;
+		this_node().spawn("late request", [&] {
+			auto tx = life.device->begin();
+			check(tx && c.declare(**tx) && (*tx)->start(), "cannot start");
+			going = true;
+			while (!gone)
+				sleep_for(kMillisecond);
+			auto done = c.record(**tx, static_cast<Xid>(999), 2, Xid{}, false, {});
+			check(done && (*tx)->stop(), "cannot finish");
+			ended = true;
+		});
+		while (!going)
+			sleep_for(kMillisecond);
+		c.end();
+		auto erase = life.device->begin();
+		check(erase && life.file->declare_slot(**erase, c.slot()) && (*erase)->start() &&
+			      c.write_slot(**erase, true) && (*erase)->stop(),
+		      "cannot erase");
+		gone = true;
+		while (!ended)
+			sleep_for(kMillisecond);
+		auto next = life.file->take();
+		check(next && *next != c.slot(), "the slot is given away while it is used");
+		life.file->release(*next);
+	};
+	with_life(script, [](Loaded &l) {
+		check(l.slots.empty() && l.records.empty(), "the client is back");
+	});
+}
+
 // ---- recovery ----
 
 /// How a client behaves when its server comes back.
@@ -452,6 +532,42 @@ TEST(SimTarget, RecoveryEndsForEverybodyInTime)
 				check(this_world().now() - begin < 1100 * kSecond,
 				      "recovery took longer than its hard limit");
 				check_ended(*s);
+				s->recovery.stop();
+				s.reset();
+				file->reset();
+			}
+			cfs_core_stop();
+		});
+	});
+}
+
+/// It would become the number of the next life, and there is none behind the last one.
+TEST(SimTarget, NumbersThatNobodyGaveAreNotReplayed)
+{
+	run_seeds([](World &w) {
+		auto disk =
+			std::make_shared<osd::mem::Disk>(osd::mem::DiskOptions{.svname = kTarget});
+		w.add_node("mds").start([disk] {
+			check(cfs_core_start() == 0, "core");
+			{
+				osd::DeviceRef device = mount(*disk);
+				auto file = LastRcvd::open(*device, kSpec);
+				auto s = std::make_unique<Scene>();
+				s->guests.resize(1);
+				s->guests[0].replays = {101, ~u64{0} - 1};
+				join(*s, **file);
+				check(s->recovery
+					      .start(cfs_node_current(), {kTarget},
+						     static_cast<Transno>(100))
+					      .has_value(),
+				      "start");
+				s->visit(s->guests[0]);
+				check(s->executed == std::vector<u64>{101}, "executed");
+				check(s->guests[0].exp->evicted, "not evicted");
+				s->recovery.gone(*s->guests[0].exp);
+				while (s->recovery.active())
+					sleep_for(kSecond);
+				check(s->recovery.counts().queued == 0, "something is left");
 				s->recovery.stop();
 				s.reset();
 				file->reset();
