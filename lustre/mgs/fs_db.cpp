@@ -101,10 +101,20 @@ cfs::Result<> read_step(target::NamedLogs &logs, std::string_view log, u32 &step
 
 } // namespace
 
+bool FsDb::is_name(std::string_view fsname) noexcept
+{
+	auto fits = [](char c) {
+		return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		       c == '_' || c == '-';
+	};
+	return !fsname.empty() && fsname.size() <= wire::LUSTRE_MAXFSNAME &&
+	       std::ranges::all_of(fsname, fits);
+}
+
 cfs::Result<cfs::UniquePtr<FsDb>> FsDb::load(target::NamedLogs &logs,
 					     std::string_view fsname) noexcept
 {
-	if (fsname.empty() || fsname.size() > wire::LUSTRE_MAXFSNAME)
+	if (!is_name(fsname))
 		return cfs::fail(cfs::err::INVAL);
 	auto db = TRY(cfs::try_make<FsDb>());
 	db->name_ = Name("{}", fsname);

@@ -56,6 +56,8 @@ public:
 	static constexpr cfs_subsys kSubsys = CFS_S_MGS;
 	using Targets = cfs::List<KnownTarget, &KnownTarget::hook>;
 
+	/// Whether it may be the name of a file system: names of logs are made of it.
+	[[nodiscard]] static bool is_name(std::string_view fsname) noexcept;
 	/// Reads the logs of a file system; one without any is empty. err::INVAL: no name of a file
 	/// system. Sleeps.
 	[[nodiscard]] static cfs::Result<cfs::UniquePtr<FsDb>>

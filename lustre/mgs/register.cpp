@@ -88,6 +88,16 @@ cfs::Result<> take_params(std::string_view params, KnownTarget &t) noexcept
 	});
 }
 
+/// For records that are only composed.
+class Nowhere final : public ConfigSink
+{
+public:
+	cfs::Result<> append(std::string_view, const ConfigRecord &) noexcept override
+	{
+		return {};
+	}
+};
+
 /// Parameters that are not for a device.
 bool is_own_word(std::string_view p) noexcept
 {
@@ -125,6 +135,8 @@ cfs::Result<> MgsServer::choose_index(Registration &r, FsDb &db) noexcept
 			       name.view());
 		return cfs::fail(NOENT);
 	}
+	// Nothing is erased on behalf of what will be refused.
+	TRY(check_words(r, db));
 	if (r.has(wire::LDD_F_WRITECONF) && !r.has(wire::LDD_F_NEED_INDEX))
 		TRY(erase_logs(db, r.kind, index));
 	if (db.find(r.kind, index)) {
@@ -155,6 +167,19 @@ cfs::Result<> MgsServer::erase_logs(FsDb &db, TargetKind kind, u16 index) noexce
 	TRY(erase(Name("{}-client", db.name()).view()));
 	db.clear();
 	return {};
+}
+
+/// What the target says of itself, as far as it may be refused.
+cfs::Result<> MgsServer::check_words(Registration &r, FsDb &db) noexcept
+{
+	Nowhere nowhere;
+	if (r.target->nids() == 0)
+		return cfs::fail(INVAL);
+	TRY(take_params(r.mti.params.view(), *r.target));
+	u32 step = db.step();
+	auto done = write_params(r, db, nowhere);
+	db.step() = step;
+	return done;
 }
 
 cfs::Result<> MgsServer::write_params(Registration &r, FsDb &db, ConfigSink &sink) noexcept
@@ -206,24 +231,29 @@ cfs::Result<> MgsServer::write_target(Registration &r, FsDb &db) noexcept
 cfs::Result<> MgsServer::run(Registration &r) noexcept
 {
 	FsDb *db = TRY(fs(r.mti.fsname.view()));
-	TRY(choose_index(r, *db));
-	Name name = target_name(db->name(), r.kind, r.target->index);
+	auto done = write(r, *db);
+	// Whoever made up its name does not leave it here.
+	drop_empty(*db);
+	return done;
+}
+
+cfs::Result<> MgsServer::write(Registration &r, FsDb &db) noexcept
+{
+	TRY(choose_index(r, db));
+	Name name = target_name(db.name(), r.kind, r.target->index);
 	Name uuid("{}_UUID", name.view());
 	if (!r.mti.svname.set(name.view()) || !r.mti.uuid.set(uuid.view()))
 		return cfs::fail(NAMETOOLONG);
 	if (!r.has(wire::LDD_F_UPDATE | wire::LDD_F_WRITECONF))
 		return {};
-	if (r.target->nids() == 0)
-		return cfs::fail(INVAL);
-	TRY(take_params(r.mti.params.view(), *r.target));
-	Name client("{}-client", db->name());
+	Name client("{}-client", db.name());
 	auto lock = TRY(revoke(client.view(), wire::MgsCfgType::MGS_CFG_T_CONFIG));
-	TRY(write_target(r, *db));
+	TRY(write_target(r, db));
 	if (r.skip)
 		LCONSOLE_WARN(kSubsys,
 			      "Client log for {} was not updated; clients keep what they have",
 			      name.view());
-	db->put(std::move(r.target));
+	db.put(std::move(r.target));
 	r.clear(wire::LDD_F_VIRGIN | wire::LDD_F_UPDATE | wire::LDD_F_NEED_INDEX |
 		wire::LDD_F_WRITECONF);
 	r.set(wire::LDD_F_REWRITE_LDD);

@@ -121,6 +121,14 @@ cfs::Result<FsDb *> MgsServer::fs(std::string_view name) noexcept
 	return db.release();
 }
 
+void MgsServer::drop_empty(FsDb &db) noexcept
+{
+	if (!db.empty())
+		return;
+	fs_.erase(fs_.iterator_to(db));
+	cfs::UniquePtr<FsDb>(&db).reset();
+}
+
 cfs::Result<ldlm::LocalLock> MgsServer::revoke(std::string_view log, wire::MgsCfgType type) noexcept
 {
 	ldlm::LocalSpec spec;
@@ -139,8 +147,10 @@ cfs::Result<> MgsServer::set_param(std::string_view device, std::string_view val
 	auto name = TRY(wire::parse_target_name(target));
 	cfs::MutexGuard g(change_lock_);
 	FsDb *db = TRY(fs(name.fsname));
-	if (!db->find(name.kind, name.index))
+	if (!db->find(name.kind, name.index)) {
+		drop_empty(*db);
 		return cfs::fail(cfs::err::NOENT);
+	}
 	Name client("{}-client", name.fsname);
 	std::string_view log = target.size() == device.size() ? target : client.view();
 	LogSink sink(named_logs_);

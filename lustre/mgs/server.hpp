@@ -61,12 +61,17 @@ private:
 
 	[[nodiscard]] cfs::Result<FsDb *> fs(std::string_view name) noexcept
 		CFS_REQUIRES(change_lock_);
+	/// Forgets what fs() has read of a file system that has no targets.
+	void drop_empty(FsDb &db) noexcept CFS_REQUIRES(change_lock_);
 	/// Takes the configuration lock from everybody, for as long as the result lives.
 	[[nodiscard]] cfs::Result<ldlm::LocalLock> revoke(std::string_view log,
 							  wire::MgsCfgType type) noexcept;
 	[[nodiscard]] cfs::Result<> erase_logs(FsDb &db, TargetKind kind, u16 index) noexcept;
 	[[nodiscard]] cfs::Result<> run(Registration &r) noexcept CFS_REQUIRES(change_lock_);
+	[[nodiscard]] cfs::Result<> write(Registration &r, FsDb &db) noexcept
+		CFS_REQUIRES(change_lock_);
 	[[nodiscard]] cfs::Result<> choose_index(Registration &r, FsDb &db) noexcept;
+	[[nodiscard]] cfs::Result<> check_words(Registration &r, FsDb &db) noexcept;
 	[[nodiscard]] cfs::Result<> write_target(Registration &r, FsDb &db) noexcept;
 	[[nodiscard]] cfs::Result<> write_params(Registration &r, FsDb &db,
 						 ConfigSink &sink) noexcept;

@@ -293,6 +293,29 @@ TEST(SimMgs, WritingTheConfigurationAnewForgetsTheOldOne)
 	});
 }
 
+TEST(SimMgs, ARefusedRegistrationLeavesTheLogsAsTheyWere)
+{
+	with_client([](Client &c, cluster::Stack &, Node &) {
+		auto m = mdt(), o = ost(0);
+		check(c.register_target(m) == 0 && c.register_target(o) == 0, "registrations");
+		auto client = c.read("tfs-client"), own = c.read("tfs-MDT0000");
+		auto again = mdt();
+		again.flags = again.flags | wire::LDD_F_WRITECONF;
+		again.nid_count = 0;
+		check(c.register_target(again) == -22, "without a node");
+		again = mdt();
+		again.flags = again.flags | wire::LDD_F_WRITECONF;
+		check(again.params.set("mdt.x=" + std::string(500, 'x')), "parameters");
+		check(c.register_target(again) == -36, "too long a parameter");
+		check(c.read("tfs-client") == client && c.read("tfs-MDT0000") == own, "logs");
+		for (std::string_view name : {"a/b", "..", "a b", "a\nb", "a.b"}) {
+			auto bad = mdt();
+			check(bad.fsname.set(name), "name");
+			check(c.register_target(bad) == -22, "a name");
+		}
+	});
+}
+
 TEST(SimMgs, FailoverNodesAndParametersAreWritten)
 {
 	with_client([](Client &c, cluster::Stack &, Node &) {
