@@ -132,6 +132,10 @@ private:
 	// ---- shared by operations ----
 	[[nodiscard]] static OstClient &client_of(rpc::ServerRequest &req) noexcept;
 	[[nodiscard]] cfs::Result<> may_modify(rpc::ServerRequest &req) noexcept;
+	/// The sequence of a number; made only when an MDT asks.
+	[[nodiscard]] static bool may_create(rpc::ServerRequest &req, u64 seq) noexcept;
+	[[nodiscard]] cfs::Result<Sequence *> sequence_for(rpc::ServerRequest &req,
+							   u64 seq) noexcept;
 	[[nodiscard]] cfs::Result<wire::Fid> fid_of_request(const wire::Obdo &oa) noexcept;
 	[[nodiscard]] cfs::Result<osd::ObjectRef> find(const wire::Fid &fid) noexcept;
 	/// The lock that a request asks the server to take; none in recovery.

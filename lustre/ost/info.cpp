@@ -32,7 +32,7 @@ cfs::Result<> OstTarget::get_info(ServerRequest &req) noexcept
 	auto in = TRY(req.as<op::OstGetInfoLastFid>());
 	auto out = TRY(req.reply<op::OstGetInfoLastFid>());
 	wire::Fid fid = in.get<fld::Fid>();
-	Sequence *s = TRY(sequences_->find(counted_in(fid)));
+	Sequence *s = TRY(sequence_for(req, counted_in(fid)));
 	out.get<fld::Fid>() = TRY(s->fid(s->last()));
 	return {};
 }

@@ -102,6 +102,15 @@ inline constexpr u64 kIdifIdBits = wire::IDIF_OID_MAX_BITS;
 {
 	return fid.is_idif() ? idif_id(fid) : fid.oid.get();
 }
+/// The object of a number. err::BADF: there is none.
+[[nodiscard]] constexpr cfs::Result<wire::Fid> numbered(u64 seq, u64 number, u32 ost_index) noexcept
+{
+	if (seq == wire::FID_SEQ_OST_MDT0)
+		return idif_of(number, ost_index);
+	if (number == 0 || number > wire::OBIF_MAX_OID)
+		return cfs::fail(cfs::err::BADF);
+	return wire::make_fid(seq, static_cast<u32>(number));
+}
 /// The most numbers a sequence has.
 [[nodiscard]] constexpr u64 numbers_in(u64 seq) noexcept
 {

@@ -29,6 +29,19 @@ cfs::Result<> OstTarget::may_modify(ServerRequest &req) noexcept
 	return {};
 }
 
+cfs::Result<Sequence *> OstTarget::sequence_for(ServerRequest &req, u64 seq) noexcept
+{
+	using enum Sequences::Which;
+	return sequences_->find(seq, may_create(req, seq) ? any : existing);
+}
+
+/// Numbers are MDTs' to use up, and orphans theirs to tell from files; tests have a sequence of
+/// their own.
+bool OstTarget::may_create(ServerRequest &req, u64 seq) noexcept
+{
+	return req.exp()->has_flag(wire::OBD_CONNECT_MDS) || seq == wire::FID_SEQ_ECHO;
+}
+
 cfs::Result<wire::Fid> OstTarget::fid_of_request(const wire::Obdo &oa) noexcept
 {
 	if (!(oa.valid & wire::OBD_MD_FLID) || (oa.oi.is_legacy() && oa.oi.oi.oi_id == 0))
@@ -137,7 +150,9 @@ cfs::Result<> OstTarget::create(ServerRequest &req, rpc::RequestView<op::OstCrea
 	if (req.body().conn_cnt < req.exp()->conn_cnt())
 		return cfs::fail(STALE);
 	auto fid = TRY(fid_of(oa.oi, index_));
-	Sequence *s = TRY(sequences_->find(counted_in(fid)));
+	if (!may_create(req, counted_in(fid)))
+		return cfs::fail(PERM);
+	Sequence *s = TRY(sequence_for(req, counted_in(fid)));
 	u32 flags = oa.valid & wire::OBD_MD_FLFLAGS ? oa.flags.get() : 0;
 	u64 number = number_of(fid);
 	u64 last = flags & wire::OBD_FL_DELORPHAN ? TRY(clear_orphans(req, *s, number))
@@ -148,13 +163,16 @@ cfs::Result<> OstTarget::create(ServerRequest &req, rpc::RequestView<op::OstCrea
 	return {};
 }
 
-/// A client replays a write to an object that the crash took.
+/// A client replays a write to an object that the crash took. What is farther away than MDTs create
+/// ahead never was: the object will not be found.
 cfs::Result<> OstTarget::recreate(const wire::Fid &fid) noexcept
 {
-	Sequence *s = TRY(sequences_->find(counted_in(fid)));
-	if (number_of(fid) <= s->last())
-		return {};
-	(void)TRY(s->create_to(number_of(fid), cfs::after(kCreateTime)));
+	auto s = sequences_->find(counted_in(fid), Sequences::Which::existing);
+	if (!s)
+		return s.error() == NOENT ? cfs::Result<>{} : cfs::fail(s.error());
+	u64 last = (*s)->last(), number = number_of(fid);
+	if (number > last && number - last <= Sequence::kGapMax)
+		(void)TRY((*s)->create_to(number, cfs::after(kCreateTime)));
 	return {};
 }
 
@@ -183,15 +201,14 @@ cfs::Result<> OstTarget::destroy_objects(ServerRequest &req,
 	if (count == 0 || count > wire::OST_MAX_PRECREATE ||
 	    count > numbers_in(counted_in(fid)) - number_of(fid) + 1)
 		return cfs::fail(PROTO);
-	Sequence *s = TRY(sequences_->find(counted_in(fid)));
-	u64 number = number_of(fid);
+	u64 seq = counted_in(fid), number = number_of(fid);
 	cfs::Result<> result{};
 	for (; count > 0; count--, number++) {
-		auto r = destroy_object(req, TRY(s->fid(number)));
+		auto r = destroy_object(req, TRY(numbered(seq, number, index_)));
 		if (!r && (result || result.error() == NOENT))
 			result = r;
 	}
-	if (auto behind = s->fid(number))
+	if (auto behind = numbered(seq, number, index_))
 		out.get<fld::OstBody>().oa.oi.oi_fid = *behind;
 	return result;
 }

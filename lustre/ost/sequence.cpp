@@ -33,15 +33,6 @@ cfs::Result<cfs::UniquePtr<Sequence>> Sequence::open(osd::Device &device, u32 os
 	return s;
 }
 
-cfs::Result<wire::Fid> Sequence::fid(u64 number) const noexcept
-{
-	if (seq_ == wire::FID_SEQ_OST_MDT0)
-		return idif_of(number, ost_index_);
-	if (number == 0 || number > wire::OBIF_MAX_OID)
-		return cfs::fail(cfs::err::BADF);
-	return wire::make_fid(seq_, static_cast<u32>(number));
-}
-
 cfs::Result<u64> Sequence::create_batch(u64 first, u64 last, Each *each) noexcept
 {
 	osd::CreateSpec spec = object_spec();
@@ -145,7 +136,7 @@ Sequences::~Sequences()
 	all_.clear_and_dispose([](Sequence *s) { cfs::UniquePtr<Sequence> end(s); });
 }
 
-cfs::Result<Sequence *> Sequences::find(u64 seq) noexcept
+cfs::Result<Sequence *> Sequences::find(u64 seq, Which which) noexcept
 {
 	if (!sequence_allowed(seq) || (seq >= wire::FID_SEQ_IDIF && seq <= wire::FID_SEQ_IDIF_MAX))
 		return cfs::fail(cfs::err::INVAL);
@@ -155,6 +146,8 @@ cfs::Result<Sequence *> Sequences::find(u64 seq) noexcept
 		return &*i;
 	if (all_.size() >= kMax)
 		return cfs::fail(cfs::err::NOSPC);
+	if (which == Which::existing && !TRY(device_.object(osd::last_id_fid(seq)))->exists())
+		return cfs::fail(cfs::err::NOENT);
 	auto made = TRY(Sequence::open(device_, ost_index_, seq));
 	Sequence *s = made.release();
 	all_.insert(*s);

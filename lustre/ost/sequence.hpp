@@ -34,7 +34,10 @@ public:
 	/// The highest number ever made.
 	[[nodiscard]] u64 last() noexcept { return ids_.last(); }
 	/// The object of a number. err::BADF.
-	[[nodiscard]] cfs::Result<wire::Fid> fid(u64 number) const noexcept;
+	[[nodiscard]] cfs::Result<wire::Fid> fid(u64 number) const noexcept
+	{
+		return numbered(seq_, number, ost_index_);
+	}
 
 	/// Makes objects up to `wanted`, until `deadline`. Returns the highest number that exists
 	/// now, less than wanted if it got late or space ran out in between; an error only when
@@ -89,9 +92,12 @@ public:
 	{
 	}
 	~Sequences();
-	/// Made, on disk too, if there is none. err::INVAL: OSTs have no such sequence; err::NOSPC:
-	/// too many of them. It stays as long as this does. Sleeps.
-	[[nodiscard]] cfs::Result<Sequence *> find(u64 seq) noexcept;
+	/// Which ones: a client must not fill the device with sequences.
+	enum class Which : wire::u8 { existing, any };
+	/// `any`: made, on disk too, if there is none. err::NOENT: there is none; err::INVAL: OSTs
+	/// have no such sequence; err::NOSPC: too many of them. It stays as long as this does.
+	/// Sleeps.
+	[[nodiscard]] cfs::Result<Sequence *> find(u64 seq, Which which = Which::any) noexcept;
 	static constexpr std::size_t kMax = 65536;
 
 private:

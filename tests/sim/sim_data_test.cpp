@@ -59,7 +59,8 @@ void create_objects(cluster::Stack &s, const lnet::Nid &nid, u32 index, u64 n)
 	spec.target = target;
 	spec.client_uuid = "creator";
 	spec.wanted.connect_flags = wire::OBD_CONNECT_VERSION | wire::OBD_CONNECT_FULL20 |
-				    wire::OBD_CONNECT_FID | wire::OBD_CONNECT_AT;
+				    wire::OBD_CONNECT_FID | wire::OBD_CONNECT_AT |
+				    wire::OBD_CONNECT_MDS;
 	spec.wanted.version = wire::LUSTRE_VERSION_CODE;
 	auto import = must(s.rpc->new_import(spec), "no import");
 	must(import->add_connection({&nid, 1}), "no connection");

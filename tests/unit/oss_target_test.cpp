@@ -4,6 +4,7 @@
 
 #include "ldlm/rpc_links.hpp"
 #include "lustre/osd/mem/mem.hpp"
+#include "osd/local.hpp"
 #include "ost/ost.hpp"
 #include "rpc/data_checksum.hpp"
 #include "tests/unit/rpc_test.hpp"
@@ -364,6 +365,24 @@ TEST_F(OssTarget, ObjectsAreMadeUpToTheNumberAskedFor)
 	EXPECT_EQ(oa->mode, 0107666u);
 	EXPECT_EQ(oa->data_version, 0u);
 	EXPECT_EQ(call<op::OstGetattr>(*mdt_, of(34)).error(), cfs::err::NOENT);
+}
+
+TEST_F(OssTarget, OnlyMdtsUseUpNumbers)
+{
+	SetUpObjects();
+	Obdo far = of(1u << 30), orphans = of(1);
+	orphans.valid = orphans.valid | OBD_MD_FLFLAGS;
+	orphans.flags = wire::OBD_FL_DELORPHAN;
+	EXPECT_EQ(call<op::OstCreate>(*client_, far).error(), cfs::err::PERM);
+	EXPECT_EQ(call<op::OstCreate>(*client_, orphans).error(), cfs::err::PERM);
+	auto next = create(40);
+	ASSERT_TRUE(next);
+	EXPECT_EQ(next->oid, 40u);
+	// Nor do they make sequences.
+	Obdo other = of(1);
+	other.oi.oi_fid = wire::make_fid(0x240000400, 7);
+	EXPECT_EQ(call<op::OstDestroy>(*client_, other).error(), cfs::err::NOENT);
+	EXPECT_FALSE((*ost_->device().object(osd::last_id_fid(0x240000400)))->exists());
 }
 
 TEST_F(OssTarget, OrphansAreDestroyedAndTheirNumbersNotUsedAgain)

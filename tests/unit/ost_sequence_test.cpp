@@ -203,6 +203,21 @@ TEST_F(OstSequence, StopsInTimeWithWhatThereIs)
 	EXPECT_EQ(*r, 1u);
 }
 
+TEST_F(OstSequence, NoneIsMadeForWhoOnlyAsksForIt)
+{
+	EXPECT_EQ(all_->find(kSeq, Sequences::Which::existing).error(), cfs::err::NOENT);
+	EXPECT_FALSE((*device_->object(osd::last_id_fid(kSeq)))->exists());
+	create(5);
+	crash();
+	EXPECT_EQ(all_->find(kSeq, Sequences::Which::existing).error(), cfs::err::NOENT);
+	create(5);
+	ASSERT_TRUE(device_->sync());
+	crash();
+	auto found = all_->find(kSeq, Sequences::Which::existing);
+	ASSERT_TRUE(found);
+	EXPECT_EQ((*found)->last(), 5u);
+}
+
 TEST_F(OstSequence, SequencesOfOthersAreRefused)
 {
 	for (std::uint64_t s : {1ull, 0x100000000ull, 0x200000007ull, ~0ull})
