@@ -3,6 +3,8 @@
 // Closing (spec 04 section 8), and what becomes of objects that nobody can find any more: they are
 // in PENDING as long as they are open, and destroyed with the last handle, when its client is gone,
 // or after a restart.
+#include <algorithm>
+
 #include "libcfs/log.hpp"
 #include "mdt/removal.hpp"
 #include "mdt/target.hpp"
@@ -185,6 +187,10 @@ cfs::Result<> MdtTarget::reserve_layout(NewLayout &layout, osd::Object *dir,
 	ours.count = config_.stripe_count;
 	ours.bytes = config_.stripe_bytes;
 	wish.fill_from(ours);
+	// More would not fit into the attribute that names them.
+	u32 room = std::max<u32>(Target::device().info().xattr_max, sizeof(wire::LovMdsMdV3));
+	auto most = (room - sizeof(wire::LovMdsMdV3)) / sizeof(wire::LovOstData);
+	wish.count = static_cast<u32>(std::min<u64>(wish.count, most));
 	return layout.reserve(osts_, wish, cfs::after(config_.object_wait));
 }
 

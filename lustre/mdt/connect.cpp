@@ -25,8 +25,10 @@ cfs::Result<> MdtTarget::may_connect(const rpc::ConnectRequest &r) noexcept
 {
 	bool server = r.data.connect_flags & wire::OBD_CONNECT_LIGHTWEIGHT;
 	TRY(Target::may_connect(r));
-	// A client that creates a file would wait; it asks again.
-	if (osts_.count() == 0 && !server && !config_.without_osts)
+	// A client that creates a file would wait, and one that replays may name any OST; they ask
+	// again.
+	bool any = osts_.count() != 0 || config_.without_osts;
+	if (!server && !(any && osts_complete_.load(std::memory_order_acquire)))
 		return cfs::fail(cfs::err::AGAIN);
 	return {};
 }

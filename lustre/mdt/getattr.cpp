@@ -191,8 +191,14 @@ cfs::Result<> MdtTarget::seq_query(rpc::ServerRequest &req,
 	if (Target::device().info().read_only)
 		return cfs::fail(ROFS);
 	switch (wire::SeqOp{in.get<fld::SeqOp>()}) {
-	case wire::SeqOp::SEQ_ALLOC_SUPER:
+	case wire::SeqOp::SEQ_ALLOC_SUPER: {
+		// Each is 2^30 sequences and an entry of the FLD.
+		if (!req.exp()->has_flag(wire::OBD_CONNECT_LIGHTWEIGHT))
+			return cfs::fail(PERM);
+		if (range.index > 0xffff || range.flags > wire::LU_SEQ_RANGE_OST)
+			return cfs::fail(PROTO);
 		return sequences_.allocate_super(range);
+	}
 	case wire::SeqOp::SEQ_ALLOC_META:
 		return sequences_.allocate_meta(range);
 	}

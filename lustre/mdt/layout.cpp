@@ -220,6 +220,13 @@ public:
 	}
 };
 
+/// Only whether there is sense in the layout.
+class Any final : public LayoutVisitor
+{
+public:
+	cfs::Result<> object(const Fid &, u32) noexcept override { return {}; }
+};
+
 } // namespace
 
 void OstSet::destroy_objects(osd::Transaction &tx, cfs::Bytes ea) noexcept
@@ -297,6 +304,9 @@ cfs::Result<> NewLayout::reserve(OstSet &osts, const StripeWish &wish,
 
 cfs::Result<> NewLayout::adopt(OstSet &osts, cfs::Bytes ea) noexcept
 {
+	Any any;
+	if (!for_each_object(ea, any))
+		return cfs::fail(INVAL);
 	adopted_from_ = &osts;
 	ea_ = TRY(cfs::Array<std::byte>::make(kSubsys, ea.size()));
 	std::copy(ea.begin(), ea.end(), ea_.begin());
@@ -352,8 +362,9 @@ cfs::Result<> NewLayout::note_used(osd::Transaction &tx) noexcept
 		Note(OstSet &o, osd::Transaction &t) noexcept : osts(o), tx(t) {}
 		cfs::Result<> object(const Fid &object, u32 ost) noexcept override
 		{
+			// An OST without a connection clears nothing away.
 			osp::Osp *osp = osts.find(ost);
-			return osp ? osp->note_used(tx, object) : cfs::fail(NODEV);
+			return osp ? osp->note_used(tx, object) : cfs::Result<>{};
 		}
 	} note(*adopted_from_, tx);
 	return for_each_object({ea_.data(), ea_.size()}, note);

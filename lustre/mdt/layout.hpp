@@ -99,7 +99,7 @@ public:
 	/// err::INVAL: the first OST that is asked for does not exist. Sleeps.
 	[[nodiscard]] cfs::Result<> reserve(OstSet &osts, const StripeWish &wish,
 					    cfs::Instant deadline) noexcept;
-	/// Of a file that has objects already, as a replay says.
+	/// Of a file that has objects already, as a replay says. err::INVAL: it is no layout.
 	[[nodiscard]] cfs::Result<> adopt(OstSet &osts, cfs::Bytes ea) noexcept;
 	[[nodiscard]] bool wanted() const noexcept { return stripes_ != 0 || !ea_.empty(); }
 	[[nodiscard]] cfs::Result<> declare(osd::Transaction &tx, osd::Object &file) noexcept;

@@ -40,6 +40,9 @@ struct MdtConfig {
 	u32 stripe_bytes = 4u << 20;
 	/// How long an open waits for objects of an OST before it fails.
 	cfs::Duration object_wait = cfs::Duration::seconds(30);
+	/// Whoever starts it adds OSTs and then calls osts_complete(): clients are refused until
+	/// then, because what they replay may name any of the OSTs.
+	bool osts_follow = false;
 	/// Clients may connect although no OST has been added: for tests of names alone.
 	bool without_osts = false;
 	/// The folder that gets one of this name with the target's parameters (`mdt`); none when
@@ -66,6 +69,9 @@ public:
 	/// err::EXIST, err::NOMEM. Any time after start(): clients are refused (err::AGAIN) until
 	/// there is the first one, light-weight connections of servers excepted.
 	[[nodiscard]] virtual cfs::Result<> add_ost(osp::Osp &osp) noexcept = 0;
+
+	/// All OSTs that were there so far have been added; see MdtConfig::osts_follow.
+	virtual void osts_complete() noexcept = 0;
 
 	[[nodiscard]] virtual target::Target &target() noexcept = 0;
 	[[nodiscard]] virtual osd::Device &device() noexcept = 0;

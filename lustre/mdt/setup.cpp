@@ -84,6 +84,7 @@ cfs::Result<> MdtTarget::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef de
 	}
 	rpc_ = &rpc;
 	config_ = config;
+	osts_complete_ = !config.osts_follow;
 	char uuid[64], ns[80];
 	target::TargetConfig t;
 	t.name = config.name;

@@ -88,6 +88,10 @@ public:
 	// ---- Mdt ----
 	void stop(target::StopKind kind) noexcept override;
 	[[nodiscard]] cfs::Result<> add_ost(osp::Osp &osp) noexcept override;
+	void osts_complete() noexcept override
+	{
+		osts_complete_.store(true, std::memory_order_release);
+	}
 	[[nodiscard]] target::Target &target() noexcept override { return *this; }
 	[[nodiscard]] osd::Device &device() noexcept override { return Target::device(); }
 	void destroy() noexcept override;
@@ -185,6 +189,7 @@ private:
 	OpenFiles opens_;
 	Sequences sequences_;
 	std::atomic<bool> recovered_{false};
+	std::atomic<bool> osts_complete_{false};
 	cfs::Mutex sweep_lock_{CFS_LOCK_CLASS("mdt pending")};
 	std::atomic<u32> max_layout_{wire::MAX_MD_SIZE_OLD};
 };

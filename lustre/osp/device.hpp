@@ -34,6 +34,8 @@ public:
 	/// Changes on their way to the OST at once, and with those that it has not committed.
 	static constexpr u32 kChangesInFlight = 8;
 	static constexpr u32 kChangesKept = 4096;
+	/// How far the numbers that replays name may be from the last one on disk.
+	static constexpr u64 kReplayedMax = u64{1} << 20;
 	static constexpr cfs::Duration kStatfsInterval = cfs::Duration::seconds(5);
 	static constexpr cfs::Duration kRetry = cfs::Duration::seconds(1);
 	static constexpr cfs::Duration kChangeRetry = cfs::Duration::seconds(10);

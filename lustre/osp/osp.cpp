@@ -4,6 +4,7 @@
 #include "osd/local.hpp"
 #include "osp/device.hpp"
 #include "ost/object_id.hpp"
+#include "wire/print.hpp"
 
 namespace osp
 {
@@ -90,6 +91,7 @@ cfs::Result<> OspDevice::init(const OspConfig &config) noexcept
 	{
 		cfs::SpinGuard g(lock_);
 		// Number 1 counts as used from the beginning.
+		recovering_ = config.recovering;
 		used_ = created_ = used ? used : 1;
 		last_known_ = used > 1;
 	}
@@ -316,14 +318,21 @@ cfs::Result<wire::Fid> OspDevice::take(osd::Transaction &tx, Reservation &r) noe
 cfs::Result<> OspDevice::note_used(osd::Transaction &tx, const wire::Fid &object) noexcept
 {
 	cfs::MutexGuard order(take_lock_);
-	u64 number = ost::number_of(object);
+	u64 number = ost::number_of(object), used = 0;
 	{
 		cfs::SpinGuard g(lock_);
-		if (number <= used_)
-			return {};
+		used = used_;
 	}
+	// The OST makes everything up to here, and numbers are not given back.
+	if (!object.is_idif() || number > used + kReplayedMax) {
+		CWARN(kSubsys, "{}: a replay names object {}, and {} is the last one used",
+		      static_cast<const char *>(name_), object, used);
+		return {};
+	}
+	if (number <= used)
+		return {};
 	TRY(write_slot(tx, *objid_, ost_index_, number));
-	TRY(write_slot(tx, *objseq_, ost_index_, ost::counted_in(object)));
+	TRY(write_slot(tx, *objseq_, ost_index_, 0));
 	cfs::SpinGuard g(lock_);
 	used_ = number;
 	return {};

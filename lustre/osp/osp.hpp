@@ -34,6 +34,8 @@ struct OspConfig {
 	std::string_view client_uuid; ///< "lustre-MDT0000-mdtlov_UUID"
 	u32 ost_index = 0;
 	u32 mdt_index = 0;
+	/// As set_recovering(): from the beginning, until that is called.
+	bool recovering = false;
 	/// The folder that gets one named like the device; none when null.
 	cfs::ParamGroup *params = nullptr;
 };
@@ -105,11 +107,12 @@ public:
 							  Reservation &r) noexcept = 0;
 
 	/// An object that was taken in another life of the MDT is used after all: a replayed
-	/// request names it. Within a transaction for which declare_take() was called.
+	/// request names it. Within a transaction for which declare_take() was called. What can not
+	/// have been taken there, being of another sequence or far from what was, is left alone.
 	[[nodiscard]] virtual cfs::Result<> note_used(osd::Transaction &tx,
 						      const wire::Fid &object) noexcept = 0;
 	/// While the MDT recovers, nothing is cleared away that replays may name, and no object is
-	/// given out. Before start(), and when it is over. Any thread.
+	/// given out. At first as OspConfig::recovering says. Any thread.
 	virtual void set_recovering(bool yes) noexcept = 0;
 
 	/// Removes an object when the transaction has been committed. Within it. err::NOMEM: it

@@ -186,9 +186,9 @@ void OspDevice::pool_news(Act act, u64 number) noexcept
 		clean_ = true;
 		break;
 	default: {
-		if (number <= created_) {
-			// The OST created nothing, or had lost count of what it created: begin anew
-			// with a clean-up when all that is reserved is taken.
+		if (number <= created_ || number - created_ > create_count_) {
+			// The OST created nothing, or counts in another way: begin anew with a
+			// clean-up when all that is reserved is taken.
 			clean_ = number == created_;
 			pool_retry_ = cfs::after(kRetry);
 			break;

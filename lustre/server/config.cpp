@@ -79,6 +79,8 @@ cfs::Result<> TargetMount::connect_ost(u32 index) noexcept
 	c.client_uuid = kept(pending_.owner_uuid);
 	c.ost_index = index;
 	c.mdt_index = target_.index;
+	// Until the MDT says how it is with it.
+	c.recovering = true;
 	c.params = server_->folder(ServerNode::Kind::osp);
 	auto entry = TRY(cfs::try_make<OspEntry>());
 	entry->osp = TRY(

@@ -28,7 +28,10 @@ cfs::Result<> TargetMount::start(cfs::Node &node, osd::DeviceRef device,
 	TRY(connect_mgs());
 	TRY(register_target());
 	TRY(start_target());
-	return follow_logs();
+	TRY(follow_logs());
+	if (mdt_)
+		mdt_->osts_complete();
+	return {};
 }
 
 cfs::Result<> TargetMount::start_mgs() noexcept
@@ -180,6 +183,7 @@ cfs::Result<> TargetMount::start_mdt() noexcept
 	c.name = options_->svname;
 	c.index = target_.index;
 	c.failout = failout();
+	c.osts_follow = true;
 	c.params = server_->folder(ServerNode::Kind::mdt);
 	if (options_->recovery_soft)
 		c.recovery_soft = cfs::Duration::seconds(options_->recovery_soft);

@@ -5,6 +5,7 @@
 #include "lustre/osd/mem/mem.hpp"
 #include "osd/local.hpp"
 #include "osp/osp.hpp"
+#include "ost/object_id.hpp"
 #include "ost/ost.hpp"
 #include "tests/unit/rpc_test.hpp"
 
@@ -173,6 +174,26 @@ TEST_F(OssOsp, WhatWasNotUsedIsDestroyedWhenTheMdtComesBack)
 	EXPECT_FALSE(exists(unused));
 	EXPECT_GT(next->oid, unused.oid); // numbers are not used again
 	EXPECT_TRUE(exists(*next));
+}
+
+TEST_F(OssOsp, ReplaysDoNotUseUpTheNumbersOfAnOst)
+{
+	auto note = [&](const wire::Fid &fid) {
+		auto tx = mdt_->begin();
+		EXPECT_TRUE(tx && osp_->declare_take(**tx) && (*tx)->start());
+		EXPECT_TRUE(osp_->note_used(**tx, fid));
+		EXPECT_TRUE((*tx)->stop());
+	};
+	ASSERT_TRUE(take());
+	note(*ost::idif_of(std::uint64_t{1} << 47, 1));
+	note(wire::make_fid(0x240000400, 500));
+	auto next = take();
+	ASSERT_TRUE(next);
+	EXPECT_EQ(next->oid, 3u);
+	note(*ost::idif_of(10, 1));
+	next = take();
+	ASSERT_TRUE(next);
+	EXPECT_EQ(next->oid, 11u);
 }
 
 TEST_F(OssOsp, ARestartOfTheOstIsSurvived)
