@@ -84,6 +84,12 @@ struct Caller {
 {
 	return (a.mode & osd::kTypeMask) == osd::kTypeLink;
 }
+/// What every directory has, and nobody moves or removes: what is found there is locked already, or
+/// may not be locked behind the directory.
+[[nodiscard]] constexpr bool is_dots(std::string_view name) noexcept
+{
+	return name == "." || name == "..";
+}
 /// Without a name, kept for whoever has it open.
 [[nodiscard]] constexpr bool is_orphan(const osd::Attr &a) noexcept
 {

@@ -28,7 +28,7 @@ class Open
 	LockSet locks_;
 	osd::ObjectRef object_;
 	osd::Attr attr_;
-	OpenFile *file_ = nullptr; // until the open has succeeded or failed
+	wire::OpenHandle handle_{}; // of a file that this request opened
 
 	[[nodiscard]] bool has(u64 flags) const noexcept { return (flags_ & flags) != 0; }
 	[[nodiscard]] bool writes() const noexcept { return has(wire::MDS_FMODE_WRITE); }
@@ -103,18 +103,19 @@ cfs::Result<> Open::tell() noexcept
 cfs::Result<> Open::open_handle() noexcept
 {
 	auto handle = wire::OpenHandle{t_.rpc().new_cookie()};
-	file_ = TRY(t_.opens().open(*req_.exp(), object_, handle, flags_, req_.xid()));
+	TRY(t_.opens().open(*req_.exp(), object_, handle, flags_, req_.xid()));
+	handle_ = handle;
 	return {};
 }
 
 /// The open failed after all.
 void Open::close_handle() noexcept
 {
-	if (!file_)
+	auto handle = std::exchange(handle_, {});
+	if (handle == wire::OpenHandle{})
 		return;
-	if (OpenFile *f = t_.opens().take(*req_.exp(), file_->handle))
+	if (OpenFile *f = t_.opens().take(*req_.exp(), handle))
 		t_.release(f);
-	file_ = nullptr;
 }
 
 // ---- new objects ----
@@ -262,7 +263,7 @@ cfs::Result<> Open::existing(IntentResult &r) noexcept
 	LocalLock layout_lock;
 	if (without) {
 		TRY(plan_layout(layout, nullptr));
-		if (req_.exp()->has_flag(wire::OBD_CONNECT_DISP_STRIPE))
+		if (!replay() && req_.exp()->has_flag(wire::OBD_CONNECT_DISP_STRIPE))
 			r.disposition |= wire::DISP_OPEN_STRIPE;
 	}
 	if (layout.wanted()) {
@@ -354,7 +355,7 @@ cfs::Result<> Open::again(const target::SavedReply &saved, IntentResult &r) noex
 	wire::OpenHandle handle = t_.opens().find(*req_.exp(), req_.xid());
 	if (replay() && handle == wire::OpenHandle{}) {
 		TRY(open_handle());
-		handle = file_->handle;
+		handle = handle_;
 	}
 	if (handle == wire::OpenHandle{})
 		return cfs::fail(STALE);
@@ -388,8 +389,8 @@ void Open::run(IntentResult &r) noexcept
 		close_handle();
 		return;
 	}
-	if (file_)
-		details.body.open_handle = file_->handle;
+	if (handle_ != wire::OpenHandle{})
+		details.body.open_handle = handle_;
 }
 
 void Open::run_again(IntentResult &r) noexcept

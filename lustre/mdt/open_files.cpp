@@ -6,14 +6,14 @@
 namespace mdt
 {
 
-cfs::Result<ClientFiles *> OpenFiles::files_of(rpc::Export &e) noexcept
+cfs::Result<> OpenFiles::make_files(rpc::Export &e) noexcept
 {
-	if (ClientFiles *f = ClientFiles::of(e))
-		return f;
+	if (ClientFiles::of(e))
+		return {};
 	auto made = TRY(cfs::try_make<ClientFiles>());
 	if (e.set_data(rpc::ExportSlot::upper, made.get()))
-		return made.release();
-	return ClientFiles::of(e);
+		(void)made.release();
+	return {};
 }
 
 OpenObject *OpenFiles::find_object(const Fid &fid) noexcept
@@ -22,12 +22,20 @@ OpenObject *OpenFiles::find_object(const Fid &fid) noexcept
 	return i == objects_.end() ? nullptr : &*i;
 }
 
-cfs::Result<> OpenFiles::enter(ClientFiles &files, OpenFile &f,
+void ClientFiles::remove(OpenFile &f) noexcept
+{
+	files_.erase(files_.iterator_to(f));
+	xids_.erase(xids_.iterator_to(f));
+}
+
+cfs::Result<> OpenFiles::enter(rpc::Export &e, OpenFile &f,
 			       cfs::UniquePtr<OpenObject> &fresh) noexcept
 {
+	ClientFiles &files = *ClientFiles::of(e);
 	bool write = f.flags & wire::MDS_FMODE_WRITE;
 	bool exec = f.flags & kOpenExec;
-	if (files.gone_)
+	// Under the lock: take_any() has not looked yet, or the client is known to be gone.
+	if (e.gone())
 		return cfs::fail(cfs::err::NOTCONN);
 	if (files.files_.size() >= ClientFiles::kMax)
 		return cfs::fail(cfs::err::NFILE);
@@ -43,13 +51,14 @@ cfs::Result<> OpenFiles::enter(ClientFiles &files, OpenFile &f,
 	o->executers += exec ? 1u : 0u;
 	f.of = o;
 	files.files_.insert(f);
+	files.xids_.insert(f);
 	return {};
 }
 
-cfs::Result<OpenFile *> OpenFiles::open(rpc::Export &e, osd::ObjectRef object,
-					wire::OpenHandle handle, u64 flags, wire::Xid xid) noexcept
+cfs::Result<> OpenFiles::open(rpc::Export &e, osd::ObjectRef object, wire::OpenHandle handle,
+			      u64 flags, wire::Xid xid) noexcept
 {
-	ClientFiles *files = TRY(files_of(e));
+	TRY(make_files(e));
 	auto f = TRY(cfs::try_make<OpenFile>());
 	auto o = TRY(cfs::try_make<OpenObject>());
 	f->handle = handle;
@@ -57,14 +66,11 @@ cfs::Result<OpenFile *> OpenFiles::open(rpc::Export &e, osd::ObjectRef object,
 	f->xid = xid;
 	o->fid = object->fid();
 	o->object = std::move(object);
-	cfs::Result<> done;
-	{
-		cfs::SpinGuard g(lock_);
-		done = enter(*files, *f, o);
-	}
-	if (!done)
-		return cfs::fail(done.error());
-	return f.release();
+	cfs::SpinGuard g(lock_);
+	auto done = enter(e, *f, o);
+	if (done)
+		(void)f.release();
+	return done;
 }
 
 OpenFile *OpenFiles::take(rpc::Export &e, wire::OpenHandle handle) noexcept
@@ -77,7 +83,7 @@ OpenFile *OpenFiles::take(rpc::Export &e, wire::OpenHandle handle) noexcept
 	if (i == files->files_.end())
 		return nullptr;
 	OpenFile *f = &*i;
-	files->files_.erase(i);
+	files->remove(*f);
 	return f;
 }
 
@@ -87,23 +93,18 @@ wire::OpenHandle OpenFiles::find(rpc::Export &e, wire::Xid xid) noexcept
 	if (!files)
 		return {};
 	cfs::SpinGuard g(lock_);
-	for (const OpenFile &f : files->files_)
-		if (f.xid == xid)
-			return f.handle;
-	return {};
+	auto i = files->xids_.find(xid, ClientFiles::ByXid{});
+	return i == files->xids_.end() ? wire::OpenHandle{} : i->handle;
 }
 
 OpenFile *OpenFiles::take_any(rpc::Export &e) noexcept
 {
-	ClientFiles *files = ClientFiles::of(e);
-	if (!files)
-		return nullptr;
 	cfs::SpinGuard g(lock_);
-	files->gone_ = true;
-	if (files->files_.empty())
+	ClientFiles *files = ClientFiles::of(e);
+	if (!files || files->files_.empty())
 		return nullptr;
 	OpenFile *f = &*files->files_.begin();
-	files->files_.erase(files->files_.begin());
+	files->remove(*f);
 	return f;
 }
 

@@ -40,6 +40,7 @@ struct OpenObject {
 struct OpenFile {
 	static constexpr cfs_subsys kSubsys = CFS_S_MDS;
 	cfs::SetHook hook; ///< the client's
+	cfs::SetHook by_xid;
 	wire::OpenHandle handle{};
 	u64 flags = 0; ///< MDS_FMODE_*, MDS_OPEN_*
 	wire::Xid xid{};
@@ -82,9 +83,19 @@ private:
 			return a < b.handle;
 		}
 	};
+	struct ByXid {
+		bool operator()(const OpenFile &a, const OpenFile &b) const noexcept
+		{
+			return a.xid < b.xid;
+		}
+		bool operator()(const OpenFile &a, wire::Xid b) const noexcept { return a.xid < b; }
+		bool operator()(wire::Xid a, const OpenFile &b) const noexcept { return a < b.xid; }
+	};
+	void remove(OpenFile &f) noexcept;
+
 	/// All of it under the lock of OpenFiles.
 	cfs::OrderedSet<OpenFile, &OpenFile::hook, ByHandle> files_;
-	bool gone_ = false;
+	cfs::OrderedMultiSet<OpenFile, &OpenFile::by_xid, ByXid> xids_;
 };
 
 /// All of an MDT. Calls do not sleep, but for memory.
@@ -93,16 +104,18 @@ class OpenFiles
 public:
 	~OpenFiles() { CFS_ASSERT(objects_.empty()); }
 
-	/// A new handle. err::TXTBSY: to be written while it is executed or the reverse;
-	/// err::NFILE: too many; err::NOTCONN: the client is gone.
-	[[nodiscard]] cfs::Result<OpenFile *> open(rpc::Export &e, osd::ObjectRef object,
-						   wire::OpenHandle handle, u64 flags,
-						   wire::Xid xid) noexcept;
+	/// A new handle. It belongs to the client, which may close it, or be gone and with it the
+	/// handle, at any time from now on. err::TXTBSY: to be written while it is executed or the
+	/// reverse; err::NFILE: too many; err::NOTCONN: the client is gone.
+	[[nodiscard]] cfs::Result<> open(rpc::Export &e, osd::ObjectRef object,
+					 wire::OpenHandle handle, u64 flags,
+					 wire::Xid xid) noexcept;
 	/// Takes a handle away from the client: the caller must end it with drop(). Null: unknown.
 	[[nodiscard]] OpenFile *take(rpc::Export &e, wire::OpenHandle handle) noexcept;
 	/// The handle that a request opened before; none: handle 0.
 	[[nodiscard]] wire::OpenHandle find(rpc::Export &e, wire::Xid xid) noexcept;
-	/// Any handle of a client that is gone; null when none is left.
+	/// Any handle of a client that is gone; null when none is left, and there will be none any
+	/// more.
 	[[nodiscard]] OpenFile *take_any(rpc::Export &e) noexcept;
 	/// Frees it. Whether it was the last one of its object. Under the object's lock.
 	bool drop(OpenFile *f) noexcept;
@@ -129,9 +142,9 @@ private:
 			return a < b.fid;
 		}
 	};
-	[[nodiscard]] static cfs::Result<ClientFiles *> files_of(rpc::Export &e) noexcept;
+	[[nodiscard]] static cfs::Result<> make_files(rpc::Export &e) noexcept;
 	[[nodiscard]] OpenObject *find_object(const Fid &fid) noexcept CFS_REQUIRES(lock_);
-	[[nodiscard]] cfs::Result<> enter(ClientFiles &files, OpenFile &f,
+	[[nodiscard]] cfs::Result<> enter(rpc::Export &e, OpenFile &f,
 					  cfs::UniquePtr<OpenObject> &fresh) noexcept
 		CFS_REQUIRES(lock_);
 

@@ -68,6 +68,9 @@ cfs::Result<> reint_link(Reint &r, rpc::RequestView<op::MdsReintLink> in) noexce
 	if (rec.fid1 == rec.fid2)
 		return cfs::fail(PERM);
 	osd::ObjectRef source = TRY(r.t.object(rec.fid1));
+	// It may be above the other one, and is not locked after it.
+	if (source->type() == osd::kTypeDir)
+		return cfs::fail(PERM);
 	Place p =
 		TRY(r.t.locate(r.locks, rec.fid2, in.get<fld::Name>(), NameUse::change, r.caller));
 	TRY(r.locks.object(rec.fid1, ldlm::LCK_EX,
@@ -77,7 +80,7 @@ cfs::Result<> reint_link(Reint &r, rpc::RequestView<op::MdsReintLink> in) noexce
 	TRY(source->attr_get(a));
 	if (is_orphan(a))
 		return cfs::fail(STALE);
-	if (is_dir(a) || (a.flags & kFixed))
+	if (a.flags & kFixed)
 		return cfs::fail(PERM);
 	TRY(check_modify(p.attr, r.caller));
 	if (a.nlink >= r.t.device().info().link_max)
@@ -106,6 +109,8 @@ cfs::Result<> reint_link(Reint &r, rpc::RequestView<op::MdsReintLink> in) noexce
 cfs::Result<> reint_unlink(Reint &r, rpc::RequestView<op::MdsReintUnlink> in) noexcept
 {
 	const wire::MdtRecUnlink &rec = in.get<fld::RecUnlink>();
+	if (is_dots(in.get<fld::Name>()))
+		return cfs::fail(INVAL);
 	Place p =
 		TRY(r.t.locate(r.locks, rec.fid1, in.get<fld::Name>(), NameUse::change, r.caller));
 	if (!p.found)

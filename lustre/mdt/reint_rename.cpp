@@ -28,6 +28,7 @@ class Rename
 	[[nodiscard]] bool directory() const noexcept { return is_dir(attr_); }
 	[[nodiscard]] bool same_parent() const noexcept { return from_.fid() == to_.fid(); }
 	[[nodiscard]] cfs::Result<> lock_names() noexcept;
+	[[nodiscard]] cfs::Result<> check_tree(bool moves_dir) noexcept;
 	[[nodiscard]] cfs::Result<> lock_children() noexcept;
 	[[nodiscard]] cfs::Result<> check_source() noexcept;
 	[[nodiscard]] cfs::Result<> check_target() noexcept;
@@ -60,6 +61,24 @@ cfs::Result<> Rename::lock_names() noexcept
 	const Place &second = from_first ? to_ : from_;
 	TRY(r_.locks.name(first.fid(), first.name, NameUse::change));
 	return r_.locks.name(second.fid(), second.name, NameUse::change);
+}
+
+/// Nothing gets below itself, and nothing that is above one of the parents is locked after it.
+cfs::Result<> Rename::check_tree(bool moves_dir) noexcept
+{
+	if (from_.child == from_.fid() || from_.child == to_.fid() ||
+	    (to_.found && (to_.child == from_.fid() || to_.child == to_.fid())))
+		return cfs::fail(INVAL);
+	if (same_parent())
+		return {};
+	if (directory() && !moves_dir)
+		return cfs::fail(NOTDIR); // the client took it for a file
+	if (directory() && TRY(r_.t.is_ancestor(from_.child, to_.fid())))
+		return cfs::fail(INVAL);
+	if (to_.found && TRY(r_.t.object(to_.child))->type() == osd::kTypeDir &&
+	    TRY(r_.t.is_ancestor(to_.child, from_.fid())))
+		return cfs::fail(NOTEMPTY);
+	return {};
 }
 
 cfs::Result<> Rename::lock_children() noexcept
@@ -145,6 +164,8 @@ cfs::Result<> Rename::move(Modification &m) noexcept
 
 cfs::Result<> Rename::run(std::string_view from, std::string_view to) noexcept
 {
+	if (is_dots(from) || is_dots(to))
+		return cfs::fail(INVAL);
 	from_ = TRY(r_.t.place(rec_.fid1, from));
 	to_ = TRY(r_.t.place(rec_.fid2, to));
 	// Who moves directories changes who is above whom: one at a time.
@@ -156,19 +177,11 @@ cfs::Result<> Rename::run(std::string_view from, std::string_view to) noexcept
 	TRY(r_.t.look(to_, r_.caller));
 	if (!from_.found)
 		return cfs::fail(NOENT);
-	if (from_.child == from_.fid() || from_.child == to_.fid() ||
-	    (to_.found && (to_.child == from_.fid() || to_.child == to_.fid())))
-		return cfs::fail(INVAL);
 	if (to_.found && to_.child == from_.child)
 		return {}; // two names of one object
 	object_ = TRY(r_.t.object(from_.child));
 	TRY(object_->attr_get(attr_));
-	if (directory() && !same_parent()) {
-		if (!moves_dir)
-			return cfs::fail(NOTDIR); // the client took it for a file
-		if (TRY(r_.t.is_ancestor(from_.child, to_.fid())))
-			return cfs::fail(INVAL);
-	}
+	TRY(check_tree(moves_dir));
 	TRY(lock_children());
 	TRY(object_->attr_get(attr_));
 	TRY(check_source());

@@ -88,7 +88,13 @@ cfs::Result<> Setattr::check() noexcept
 			return cfs::fail(ISDIR);
 		if (!opened)
 			TRY(check_access(now_, r_.caller, kMayWrite));
-		return r_.t.opens().may_write(rec_.fid);
+		// It takes set-id bits away, and nothing else that is the owner's.
+		u32 changed = (rec_.mode ^ now_.mode) & 07777;
+		bool only_less = !(changed & ~(now_.mode & (kSetuid | kSetgid)));
+		if (has(wire::MDS_ATTR_MODE) && !owner && !only_less)
+			return cfs::fail(PERM);
+		TRY(r_.t.opens().may_write(rec_.fid));
+		return check_owner();
 	}
 	if (has(wire::MDS_ATTR_MODE) && !owner)
 		return cfs::fail(PERM);

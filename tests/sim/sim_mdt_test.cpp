@@ -49,6 +49,8 @@ class FakeOsp final : public osp::Osp
 
 public:
 	std::vector<Fid> destroyed, noted;
+	/// Called by whoever wants an object, before the transaction and in it.
+	std::function<void()> on_reserve, on_take;
 	std::vector<osp::OwnerChange> owners;
 
 	explicit FakeOsp(u32 index) : index_(index) {}
@@ -69,12 +71,16 @@ public:
 	}
 	cfs::Result<osp::Reservation> reserve(cfs::Instant) noexcept override
 	{
+		if (on_reserve)
+			on_reserve();
 		reserved_++;
 		return make_reservation(this);
 	}
 	cfs::Result<> declare_take(osd::Transaction &) noexcept override { return {}; }
 	cfs::Result<Fid> take(osd::Transaction &, osp::Reservation &r) noexcept override
 	{
+		if (on_take)
+			on_take();
 		forget(r);
 		reserved_--;
 		return wire::make_fid(wire::FID_SEQ_IDIF | u64{index_} << 16, next_++);
@@ -102,15 +108,18 @@ public:
 };
 using Osts = std::vector<std::shared_ptr<FakeOsp>>;
 
-void serve(Node &n, cluster::DiskPtr disk, const Osts &osts = {})
+void serve(Node &n, cluster::DiskPtr disk, const Osts &osts = {},
+	   const std::function<void(mdt::Mdt &)> &ready = {})
 {
-	cluster::start(n, [disk, osts](cluster::Stack &s) {
+	cluster::start(n, [disk, osts, ready](cluster::Stack &s) {
 		auto mds = must(mdt::Mds::start(*s.rpc, nullptr), "no services");
 		auto t = must(
 			mdt::Mdt::start(*s.rpc, *s.ldlm, cluster::mount(*disk, kName), config()),
 			"no target");
 		for (const auto &o : osts)
 			must(t->add_ost(*o), "no OST");
+		if (ready)
+			ready(*t);
 		wait_stop();
 		t->stop(target::StopKind::failover);
 		t.reset();
@@ -288,6 +297,26 @@ TEST(SimMdt, DirectoriesMoveButNotIntoThemselves)
 	});
 }
 
+TEST(SimMdt, WhatIsAboveADirectoryIsNotRemovedThroughIt)
+{
+	with_client([](Client &c) {
+		Fid x = c.mkdir(kRootFid, "x").body.fid1, y = c.mkdir(x, "y").body.fid1;
+		Fid f = c.mknod(y, "f").body.fid1;
+		for (std::string_view dots : {".", ".."}) {
+			expect_status(c.rmdir(y, dots), -22);
+			expect_status(c.rename(y, dots, kRootFid, "z", osd::kTypeDir), -22);
+			expect_status(c.rename(kRootFid, "x", y, dots, osd::kTypeDir), -22);
+			expect_status(c.link(f, y, dots), -17);
+		}
+		expect_status(c.link(x, y, "l"), -1);
+		expect_status(c.rename(y, "f", kRootFid, "x", osd::kTypeFile), -39);
+		// All of it can still be locked.
+		expect_status(c.unlink(y, "f"), 0);
+		expect_status(c.rmdir(x, "y"), 0);
+		expect_status(c.rmdir(kRootFid, "x"), 0);
+	});
+}
+
 TEST(SimMdt, BigDirectoriesAreReadWholeInPieces)
 {
 	with_client(
@@ -437,6 +466,29 @@ TEST(SimMdt, AttributesChangeAsTheirOwnerSays)
 		auto open = c.open(kRootFid, "f", {.flags = kRead});
 		expect(open.status == 301 && open.result == -13 && open.disposition == 0x1000000b,
 		       "denied");
+	});
+}
+
+TEST(SimMdt, ATruncationChangesNothingThatIsTheOwners)
+{
+	with_client([](Client &c) {
+		Fid f = c.mknod(kRootFid, "f").body.fid1;
+		wire::MdtRecSetattr rec{};
+		rec.fid = f;
+		rec.valid = wire::MDS_ATTR_MODE;
+		rec.mode = 04666;
+		expect_status(c.setattr(rec), 0);
+		c.uid = c.gid = 1000;
+		rec.valid = wire::MDS_ATTR_SIZE | wire::MDS_ATTR_UID;
+		rec.uid = 1000;
+		expect_status(c.setattr(rec), -1);
+		rec.valid = wire::MDS_ATTR_SIZE | wire::MDS_ATTR_MODE;
+		rec.mode = 06777;
+		expect_status(c.setattr(rec), -1);
+		rec.mode = 0666;
+		expect_status(c.setattr(rec), 0);
+		auto a = c.getattr(f);
+		expect((a.body.mode & 07777) == 0666 && a.body.uid == 0, "attributes");
 	});
 }
 
@@ -702,6 +754,75 @@ TEST(SimMdt, ReplayedCreatesKeepTheirObjects)
 				expect(osts[0]->noted.size() == 1 && osts[0]->taken() == 1,
 				       "taken anew");
 			}
+			nodes[0]->stop();
+		});
+	});
+}
+
+/// Likewise of a file that was there before, and got its layout when it was opened for writing.
+TEST(SimMdt, ReplayedOpensKeepTheObjectsOfFilesThatHadNone)
+{
+	run_seeds(5, [](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		Osts osts{std::make_shared<FakeOsp>(0u)};
+		serve(*nodes[0], disk, osts);
+		cluster::start(*nodes[1], [nid, nodes](cluster::Stack &s) {
+			{
+				Client c(s, nid, "client-a");
+				Fid f = c.mknod(kRootFid, "f").body.fid1;
+				sleep_for(5 * kSecond);
+				auto ea = wish(1, 1 << 20, 56);
+				auto &o = *reinterpret_cast<wire::LovOstData *>(ea.data() + 32);
+				o.ost_oi.oi.oi_id = 77;
+				auto open = c.open(kRootFid, "f",
+						   {.flags = kWrite, .fid = f, .ea = ea});
+				expect(stripe_of(open, 0).ost_oi.oi.oi_id == 1, "object");
+				nodes[0]->crash();
+				nodes[0]->restart();
+				auto seen = c.lookup(kRootFid, "f");
+				expect(seen.status == 0 && stripe_of(seen, 0).ost_oi.oi.oi_id == 77,
+				       "the layout is lost");
+			}
+			nodes[0]->stop();
+		});
+	});
+}
+
+/// A client is evicted while an open of it waits for an object, or is in its transaction.
+TEST(SimMdt, NothingIsLeftOfAClientThatGoesInTheMiddle)
+{
+	run_seeds(8, [](World &w) {
+		auto disk = cluster::make_disk(kName);
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		lnet::Nid nid = lnet::sim::nid_of(*nodes[0]);
+		Osts osts{std::make_shared<FakeOsp>(0u)};
+		auto mdt = std::make_shared<mdt::Mdt *>();
+		bool in_transaction = w.rng().below(2), existing = w.rng().below(2);
+		serve(*nodes[0], disk, osts, [mdt](mdt::Mdt &t) { *mdt = &t; });
+		cluster::start(*nodes[1], [=](cluster::Stack &s) {
+			Client c(s, nid, "client-a"), other(s, nid, "client-b");
+			Fid f = c.mknod(kRootFid, "f").body.fid1;
+			auto &when = in_transaction ? osts[0]->on_take : osts[0]->on_reserve;
+			when = [mdt, done = std::make_shared<bool>(false)] {
+				if (std::exchange(*done, true))
+					return;
+				expect((*mdt)->target().registration()->evict("client-a") == 1,
+				       "evicted");
+				sleep_for(kSecond);
+			};
+			// The answer is as if it had gone right after it.
+			if (existing)
+				(void)c.open(kRootFid, "f", {.flags = kWrite, .fid = f});
+			else
+				(void)c.open(kRootFid, "g",
+					     {.flags = kWrite | kCreate, .fid = c.new_fid()});
+			// Whoever got its place on disk has it for itself.
+			expect_status(other.mkdir(kRootFid, "d"), 0);
+			nodes[0]->crash();
+			nodes[0]->restart();
+			expect_status(other.rmdir(kRootFid, "d"), 0);
 			nodes[0]->stop();
 		});
 	});
