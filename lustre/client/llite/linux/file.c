@@ -10,10 +10,13 @@
 #endif
 #include <linux/compat.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/splice.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include "llite.h"
+
 /* What a direct transfer hands to the core at once. */
 #define LL_DIRECT_PAGES 1024
 
@@ -150,19 +153,53 @@ static int ll_direct_prepare(struct kiocb *iocb, size_t len, bool write)
 
 /* ---- read and write ---- */
 
+/* Memory of the process that is brought in at once. */
+#define LL_FAULT_WINDOW SZ_4M
+
+/*
+ * Bytes are copied while locks of servers are held, and those may be wanted back. A page fault of
+ * the process in the middle of it could need one of them anew, for a mapping of the same file or
+ * through another thread that waits with the address space locked, and would wait for itself. So
+ * faults are off while a piece is copied; what is missing is brought in between pieces, without
+ * locks. Returns whether there is anything to go on with.
+ */
+static bool ll_fault_in(struct iov_iter *iter, size_t window)
+{
+	size_t n = min(iov_iter_count(iter), window);
+
+	if (!user_backed_iter(iter) || fatal_signal_pending(current))
+		return false;
+	if (iov_iter_rw(iter) == WRITE)
+		return fault_in_iov_iter_readable(iter, n) < n;
+	return fault_in_iov_iter_writeable(iter, n) < n;
+}
+
 /* Reads or writes a request piece by piece, until one falls short. */
 static ssize_t ll_in_pieces(struct kiocb *iocb, struct iov_iter *iter,
 			    ssize_t (*do_piece)(struct kiocb *, struct iov_iter *, size_t *))
 {
+	bool from_user = iov_iter_rw(iter) == WRITE && user_backed_iter(iter);
+	/* What is appended should be one piece. */
+	size_t window = iocb->ki_flags & IOCB_APPEND ? MAX_RW_COUNT : LL_FAULT_WINDOW;
 	ssize_t total = 0, rc = 0;
 	size_t piece;
 
 	while (iov_iter_count(iter)) {
-		rc = do_piece(iocb, iter, &piece);
-		if (rc <= 0)
+		/* A page of which only a part comes would have to be read first. */
+		if (from_user && !ll_fault_in(iter, window)) {
+			rc = -EFAULT;
 			break;
-		total += rc;
-		if ((size_t)rc < piece)
+		}
+		rc = do_piece(iocb, iter, &piece);
+		if (rc > 0)
+			total += rc;
+		if (rc > 0 && (size_t)rc == piece)
+			continue;
+		if (rc <= 0 && rc != -EFAULT)
+			break;
+		/* No further than the next page, when it did not last until it was needed. */
+		window = rc > 0 ? LL_FAULT_WINDOW : PAGE_SIZE;
+		if (!ll_fault_in(iter, window))
 			break;
 	}
 	return total ? total : rc;
@@ -183,7 +220,9 @@ static ssize_t ll_read_piece(struct kiocb *iocb, struct iov_iter *iter, size_t *
 	*piece = min_t(u64, got.len, whole);
 	if (*piece) {
 		iov_iter_truncate(iter, *piece);
+		pagefault_disable();
 		rc = generic_file_read_iter(iocb, iter);
+		pagefault_enable();
 		iov_iter_reexpand(iter, iov_iter_count(iter) + (whole - *piece));
 	}
 	lustre_io_end(io);
@@ -218,7 +257,9 @@ static ssize_t ll_write_piece(struct kiocb *iocb, struct iov_iter *iter, size_t 
 	*piece = min_t(u64, got.len, whole);
 	iocb->ki_pos = got.pos;
 	iov_iter_truncate(iter, *piece);
+	pagefault_disable();
 	rc = generic_perform_write(iocb, iter);
+	pagefault_enable();
 	iov_iter_reexpand(iter, iov_iter_count(iter) + (whole - *piece));
 	if (rc > 0)
 		iocb->ki_pos = got.pos + rc;
