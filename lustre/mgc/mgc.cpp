@@ -299,12 +299,23 @@ cfs::Result<llog::ProcessResult> MgcDevice::follow(std::string_view name, Kind k
 void MgcDevice::remove(Followed &f) noexcept
 {
 	ldlm::ClientLockPtr lock;
-	{
-		cfs::SpinGuard g(lock_);
-		auto idle = [&f]() CFS_NO_TSA { return !f.busy; };
-		(void)waitq_.wait(lock_, cfs::WaitMode::idle, cfs::Instant::never(), idle);
-		list_.erase(list_.iterator_to(f));
-		lock = std::move(f.lock);
+	auto idle = [&f]() CFS_NO_TSA { return !f.busy; };
+	for (bool out = false; !out;) {
+		{
+			cfs::SpinGuard g(lock_);
+			out = waitq_.wait(lock_, cfs::WaitMode::idle, cfs::after(kGoodbye), idle)
+				      .has_value();
+			if (out) {
+				list_.erase(list_.iterator_to(f));
+				lock = std::move(f.lock);
+			}
+		}
+		if (out)
+			break;
+		// It is being read from an MGS that does not answer, and an unmount must end: what
+		// is under way fails, and others read their logs again.
+		import_->set_active(false);
+		import_->set_active(true);
 	}
 	if (lock)
 		locks_.ns().cancel(*lock, false);
