@@ -166,6 +166,30 @@ void FileDataImpl::destroy() noexcept
 	cfs_free(kSubsys, this, sizeof(*this));
 }
 
+/// Makes the objects of a layout this file's; all of them, or none that it did not have.
+Result<> FileDataImpl::attach_all(FileMap *fresh, const FileMap *old) noexcept
+{
+	if (!fresh)
+		return {};
+	for (Stripe &s : fresh->stripes) {
+		if (!s.object)
+			continue;
+		auto r = s.object->attach(*this);
+		if (r)
+			continue;
+		CERROR(CFS_S_LOV, "file {}: object {} of OST {} belongs to another file: {}", fid_,
+		       s.object->name, s.id.ost, r);
+		for (Stripe &t : fresh->stripes) {
+			if (&t == &s)
+				break;
+			if (t.object && !has_object(old, t.object.get()))
+				t.object->detach(*this);
+		}
+		return r;
+	}
+	return {};
+}
+
 Result<> FileDataImpl::set_layout(cfs::RefPtr<const Layout> layout) noexcept
 {
 	cfs::RefPtr<FileMap> fresh, old;
@@ -188,10 +212,12 @@ Result<> FileDataImpl::set_layout(cfs::RefPtr<const Layout> layout) noexcept
 	bool moves = old && !(fresh && extends(*old, *fresh));
 	if (moves)
 		(void)vfs_pages_flush(vi_, 0, kLastPage); // recorded against the file
-	if (fresh)
-		for (Stripe &s : fresh->stripes)
-			if (s.object)
-				s.object->attach(*this);
+	if (auto r = attach_all(fresh.get(), old.get()); !r) {
+		cfs::SpinGuard g(lock_);
+		changing_ = false;
+		waitq_.wake_all();
+		return r;
+	}
 	{
 		cfs::SpinGuard g(lock_);
 		map_ = fresh;
@@ -323,8 +349,13 @@ void FileDataImpl::drop_object(OscObject &object, ldlm::Extent bytes) noexcept
 
 void FileDataImpl::lost_data() noexcept
 {
-	cfs::SpinGuard g(lock_);
-	error_ = IO;
+	LCONSOLE_ERROR(CFS_S_OSC, "data of file {} that had not been written are lost", fid_);
+	{
+		cfs::SpinGuard g(lock_);
+		error_ = IO;
+	}
+	// Everybody who has it open is told.
+	vfs_pages_written(vi_, nullptr, 0, cfs::to_rc(IO));
 }
 
 void FileDataImpl::inode_times(ObjectAttr &attr) noexcept

@@ -78,6 +78,8 @@ public:
 	cfs::RefPtr<FileMap> map;
 	cfs::Array<ldlm::LockUse> uses;
 	ldlm::LockUse one; ///< instead of the array, for I/O in a single object
+	/// How far an object goes with the page that found no grant; 0: none.
+	u64 unclaimed = 0;
 };
 
 class FileDataImpl final : public FileData, private ObjectUser, private BrwUser
@@ -141,12 +143,14 @@ private:
 	/// The map as it is now; null: none.
 	[[nodiscard]] cfs::RefPtr<FileMap> map() noexcept;
 	Result<cfs::RefPtr<FileMap>> make_map(cfs::RefPtr<const Layout> layout) noexcept;
+	Result<> attach_all(FileMap *fresh, const FileMap *old) noexcept;
 	/// Whether every object of `old` is in `fresh`, for the same bytes of the file.
 	static bool extends(const FileMap &old, const FileMap &fresh) noexcept;
 	[[nodiscard]] static bool has_object(const FileMap *m, const OscObject *o) noexcept;
 	/// The file's pages that lie in these bytes of an object, as one range.
 	[[nodiscard]] static Range file_range(const Stripe &s, ldlm::Extent bytes) noexcept;
 	/// f(stripe, first page, last page) for what bytes of an object are in the file.
+	static void kick(FileMap &m) noexcept;
 	template <typename F>
 	void for_each_range(OscObject &object, ldlm::Extent bytes, F f) noexcept;
 
@@ -161,7 +165,7 @@ private:
 	[[nodiscard]] static u64 piece_end(const FileMap &m, u64 pos, u64 len) noexcept;
 	Result<> lock_range(FileIo &io, Range r, ldlm::Mode mode, u64 flags,
 			    bool nonblock) noexcept;
-	void make_room(const FileMap &m, u64 pos, u64 len) noexcept;
+	Result<> make_room(const FileMap &m, u64 pos, u64 len) noexcept;
 	[[nodiscard]] FileIdent ident(const Stripe &s) noexcept;
 	[[nodiscard]] u32 user_flags() noexcept;
 

@@ -203,7 +203,7 @@ Result<> FileDataImpl::begin_write(FileIo &io, u64 pos, u64 len, bool nonblock,
 			end = std::min(end, (pos / rpc + 1) * rpc);
 		}
 		if (!nonblock)
-			make_room(m, pos, end - pos);
+			TRY(make_room(m, pos, end - pos));
 	}
 	TRY(lock_range(io, {pos, end}, LockMode::LCK_PW, 0, nonblock));
 	// A fault must know whether its page is inside the file.
@@ -237,8 +237,8 @@ Result<> FileDataImpl::begin_append(FileIo &io, u64 len, bool nonblock,
 }
 
 /// Before a write: when its pages would not find grant, what is dirty is written first. Here it can
-/// be waited for; later, with pages locked, it can not.
-void FileDataImpl::make_room(const FileMap &m, u64 pos, u64 len) noexcept
+/// be waited for; later, with pages locked, it can not. err::INTR.
+Result<> FileDataImpl::make_room(const FileMap &m, u64 pos, u64 len) noexcept
 {
 	u64 pages = len / CFS_PAGE_SIZE + 2;
 	bool room = true, dirty = false;
@@ -248,8 +248,13 @@ void FileDataImpl::make_room(const FileMap &m, u64 pos, u64 len) noexcept
 		room = room && s.object->osc().grant_room_for(pages);
 		dirty = dirty || s.object->has_dirty();
 	}
-	if (!room && dirty)
-		(void)vfs_pages_flush(vi_, 0, ~u64{0} >> CFS_PAGE_SHIFT);
+	if (room || !dirty)
+		return {};
+	vfs_pages_send(vi_);
+	for (const Stripe &s : m.stripes)
+		if (s.object && s.part({pos, pos + len}))
+			TRY(s.object->osc().grant_wait_for(pages));
+	return {};
 }
 
 // ---- while it lasts ----
@@ -290,11 +295,12 @@ Result<> FileDataImpl::dirty(FileIo &io, u64 index, u32 to) noexcept
 	if (!p.exists || !io.map->stripes[p.slot].object)
 		return cfs::fail(IO);
 	OscObject &o = *io.map->stripes[p.slot].object;
-	{
-		cfs::MutexGuard g(size_lock_);
-		o.grow_to(p.offset + to);
-	}
-	return o.make_dirty(p.offset >> CFS_PAGE_SHIFT);
+	io.unclaimed = p.offset + to;
+	TRY(o.make_dirty(p.offset >> CFS_PAGE_SHIFT));
+	io.unclaimed = 0;
+	cfs::MutexGuard g(size_lock_);
+	o.grow_to(p.offset + to);
+	return {};
 }
 
 Result<> FileDataImpl::write_one(FileIo &io, u64 index, cfs_page *page, u32 len) noexcept
@@ -303,7 +309,8 @@ Result<> FileDataImpl::write_one(FileIo &io, u64 index, cfs_page *page, u32 len)
 	if (!p.exists || !io.map->stripes[p.slot].object)
 		return cfs::fail(IO);
 	Stripe &s = io.map->stripes[p.slot];
-	u64 size = s.object->known_size();
+	// What this very write makes of the object; it counts when it has been written.
+	u64 size = std::max(s.object->known_size(), io.unclaimed);
 	u64 valid = size > p.offset ? size - p.offset : 0;
 	len = static_cast<u32>(std::min<u64>(len, valid));
 	if (len == 0)
@@ -313,9 +320,12 @@ Result<> FileDataImpl::write_one(FileIo &io, u64 index, cfs_page *page, u32 len)
 				 ident(s), wait));
 	TRY(brw->add(page, 0, len, p.offset));
 	brw->urgent = true;
-	wait.expect();
+	wait.expect(*brw);
 	s.object->osc().submit(std::move(brw));
-	return wait.wait();
+	TRY(wait.wait());
+	cfs::MutexGuard g(size_lock_);
+	s.object->grow_to(p.offset + len);
+	return {};
 }
 
 void FileDataImpl::page_clean(u64 index) noexcept

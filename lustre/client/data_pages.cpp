@@ -193,6 +193,9 @@ void FileDataImpl::write_pages(u64 index, std::span<cfs_page *const> pages, u64 
 		else
 			pages_written(pages.subspan(i, 1), cfs::to_rc(IO));
 	}
+	// The kick that follows finds only the objects of another layout.
+	if (m && map() != m)
+		kick(*m);
 }
 
 void FileDataImpl::gather(FileMap &m, const Place &p, cfs_page *page, u64, u32 flags) noexcept
@@ -243,10 +246,13 @@ void FileDataImpl::gather(FileMap &m, const Place &p, cfs_page *page, u64, u32 f
 
 void FileDataImpl::write_kick() noexcept
 {
-	auto m = map();
-	if (!m)
-		return;
-	for (Stripe &s : m->stripes) {
+	if (auto m = map())
+		kick(*m);
+}
+
+void FileDataImpl::kick(FileMap &m) noexcept
+{
+	for (Stripe &s : m.stripes) {
 		if (!s.object)
 			continue;
 		cfs::MutexGuard g(s.object->gather_lock);
@@ -281,7 +287,7 @@ Result<> FileDataImpl::direct_run(FileMap &m, const Place &p, bool write, bool s
 		if (!server_locks && !write)
 			brw->use = s.object->match(LockMode::LCK_PR,
 						   {brw->first(), brw->end() - 1, 0}, true);
-		wait.expect();
+		wait.expect(*brw);
 		s.object->osc().submit(std::move(brw));
 	}
 	return {};

@@ -21,6 +21,8 @@ namespace
 constexpr u32 kBrwMax = 64 << 20;
 /// What we announce ourselves as.
 constexpr u32 kVersion = LUSTRE_VERSION_CODE;
+/// How long a writer waits for room for all that it wants to write at once.
+constexpr auto kRoomWait = cfs::Duration::seconds(2);
 
 constexpr u64 kWanted =
 	OBD_CONNECT_GRANT | OBD_CONNECT_SRVLOCK | OBD_CONNECT_VERSION | OBD_CONNECT_BRW_SIZE |
@@ -328,6 +330,16 @@ bool Osc::grant_room_for(u64 pages) noexcept
 	return grant_.room_for(pages);
 }
 
+Result<> Osc::grant_wait_for(u64 pages) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	auto r = waitq_.wait(
+		lock_, cfs::WaitMode::killable, cfs::after(kRoomWait),
+		[&]() CFS_NO_TSA { return grant_.room_for(pages) || writes_in_flight_ == 0; });
+	// There may never be as much while others write: then it goes page by page.
+	return r || r.error() == TIMEDOUT ? Result<>{} : r;
+}
+
 void Osc::grant_pack(Obdo &oa, u64 used) noexcept
 {
 	u32 rpcs = rpcs_max_.load(std::memory_order_relaxed);
@@ -392,6 +404,25 @@ void Osc::submit(cfs::RefPtr<Brw> brw) noexcept
 		(b->urgent ? urgent_ : waiting_).push_back(*b);
 	}
 	pump();
+}
+
+void Osc::withdraw(Brw &brw) noexcept
+{
+	bool unsent = false;
+	{
+		cfs::SpinGuard g(lock_);
+		unsent = brw.in_queue.is_linked();
+		if (unsent) {
+			Queue &q = brw.urgent ? urgent_ : waiting_;
+			q.erase(q.iterator_to(brw));
+			in_flight_++;
+			writes_in_flight_ += brw.is_write() ? 1 : 0;
+		}
+	}
+	if (unsent)
+		brw.drop();
+	else
+		brw.interrupt();
 }
 
 void Osc::finished(bool write, u64 used, u64 pages, u64 granted) noexcept

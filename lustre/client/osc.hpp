@@ -77,6 +77,9 @@ public:
 	void grant_give_back(u64 bytes, u64 pages) noexcept;
 	[[nodiscard]] GrantTerms grant_terms() noexcept;
 	[[nodiscard]] bool grant_room_for(u64 pages) noexcept;
+	/// Waits until there is room for so many pages, or no write is under way that could make
+	/// any. err::INTR.
+	[[nodiscard]] Result<> grant_wait_for(u64 pages) noexcept;
 	void grant_pack(wire::Obdo &oa, u64 used) noexcept;
 	[[nodiscard]] u64 grant_avail() noexcept;
 	[[nodiscard]] u64 dirty_bytes() noexcept;
@@ -84,6 +87,8 @@ public:
 	// ---- the queue ----
 	/// Sends it, at once or when its turn comes. The user of the Brw is told how it went.
 	void submit(cfs::RefPtr<Brw> brw) noexcept;
+	/// Whoever waits for it gives up: it is ended before its turn comes, or interrupted.
+	void withdraw(Brw &brw) noexcept;
 	/// One has ended: its grant, and the turn of the next.
 	void finished(bool write, u64 used, u64 pages, u64 granted) noexcept;
 	void grant_received(u64 bytes) noexcept;

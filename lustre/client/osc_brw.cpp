@@ -257,12 +257,32 @@ Result<> Brw::send_as() noexcept
 		req->options.bulk = rpc::BulkDesc::pages(
 			kWrite ? rpc::Bulk::from_client : rpc::Bulk::to_client,
 			Portal::OST_BULK_PORTAL, {pieces_.data(), count_}, bytes_);
+	auto self = cfs::RefPtr<Brw>::share(this);
 	get(); // until on_gone()
 	req->send(*this);
-	// From here on this object may be gone.
-	if (import->generation() != generation)
+	bool stop = import->generation() != generation;
+	cfs::RefPtr<rpc::ClientRequest> now = req.ref();
+	{
+		cfs::SpinGuard g(stop_lock_);
+		stop = stop || stopped_;
+		if (!finished_)
+			std::swap(sent_, now); // that of an earlier try ends without the lock
+	}
+	if (stop)
 		req->interrupt();
 	return {};
+}
+
+void Brw::interrupt() noexcept
+{
+	cfs::RefPtr<rpc::ClientRequest> req;
+	{
+		cfs::SpinGuard g(stop_lock_);
+		stopped_ = true;
+		req = sent_;
+	}
+	if (req)
+		req->interrupt();
 }
 
 void Brw::start() noexcept
@@ -376,11 +396,45 @@ void Brw::finish(Result<> r, u64 granted) noexcept
 	auto self = cfs::RefPtr<Brw>::adopt(this);
 	cfs::RefPtr<OscObject> object = object_;
 	u64 used = grant_used, pages = grant_pages;
+	cfs::RefPtr<rpc::ClientRequest> sent;
 
+	{
+		cfs::SpinGuard g(stop_lock_);
+		finished_ = true;
+		sent = std::move(sent_);
+	}
 	user_.brw_done(*this, r);
 	ended();
 	use.release();
 	object->osc().finished(write_, used, pages, granted);
+}
+
+// ---- waiting ----
+
+cfs::RefPtr<Brw> BrwWait::next_to_stop() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	for (Brw &b : pending_)
+		if (!std::exchange(b.told_to_stop, true))
+			return cfs::RefPtr<Brw>::share(&b);
+	return nullptr;
+}
+
+Result<> BrwWait::wait() noexcept
+{
+	auto done = [this]() CFS_NO_TSA { return pending_.empty(); };
+	cfs::SpinGuard g(lock_);
+	if (!waitq_.wait(lock_, cfs::WaitMode::killable, cfs::Instant::never(), done)) {
+		g.unlock();
+		while (auto b = next_to_stop())
+			b->object().osc().withdraw(*b);
+		cfs::SpinGuard again(lock_);
+		(void)waitq_.wait(lock_, cfs::WaitMode::idle, cfs::Instant::never(), done);
+		return cfs::fail(INTR);
+	}
+	if (error_ != cfs::Errno{})
+		return cfs::fail(error_);
+	return {};
 }
 
 } // namespace client

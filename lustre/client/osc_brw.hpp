@@ -80,6 +80,11 @@ public:
 
 	/// Sends it; the queue's. An error ends it here and now.
 	void start() noexcept;
+	/// Ends it before it was sent; the queue's.
+	void drop() noexcept { finish(cfs::fail(cfs::err::INTR), 0); }
+	/// Whoever waits for it does not want it any more: ends it soon, with an error. Any thread
+	/// that holds a reference.
+	void interrupt() noexcept;
 
 	// Of whoever makes it, before it is submitted.
 	ldlm::LockUse use;   ///< the lock it happens under; none: see `handle`, or lockless
@@ -88,7 +93,9 @@ public:
 	bool urgent = false; ///< somebody waits
 	u64 file_index = 0;  ///< the user's
 
+	bool told_to_stop = false; ///< BrwWait's
 	cfs::ListHook in_queue;
+	cfs::ListHook in_wait; ///< BrwWait's
 
 	// RequestUser
 	void on_complete(rpc::ClientRequest &req, Result<rpc::i32> r) noexcept override;
@@ -126,6 +133,11 @@ private:
 	bool short_ = false;
 	bool ended_ = false;
 	rpc::ChecksumType sum_type_{};
+
+	cfs::SpinLock stop_lock_{CFS_LOCK_CLASS("brw stop")};
+	bool stopped_ CFS_GUARDED_BY(stop_lock_) = false;
+	bool finished_ CFS_GUARDED_BY(stop_lock_) = false;
+	cfs::RefPtr<rpc::ClientRequest> sent_ CFS_GUARDED_BY(stop_lock_);
 };
 
 /// Waits for several reads and writes.
@@ -133,16 +145,20 @@ class BrwWait final : public BrwUser
 {
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("brw wait")};
 	cfs::WaitQueue waitq_{CFS_LOCK_CLASS("brw wait queue")};
-	u32 pending_ CFS_GUARDED_BY(lock_) = 0;
+	cfs::List<Brw, &Brw::in_wait> pending_ CFS_GUARDED_BY(lock_);
 	cfs::Errno error_ CFS_GUARDED_BY(lock_){};
 	u64 good_until_ CFS_GUARDED_BY(lock_) = ~u64{0};
 
+	/// Takes one that is under way and has not been interrupted; null: there is none.
+	[[nodiscard]] cfs::RefPtr<Brw> next_to_stop() noexcept;
+
 public:
+	~BrwWait() { CFS_ASSERT(pending_.empty()); }
 	/// One more is about to be submitted.
-	void expect() noexcept
+	void expect(Brw &brw) noexcept
 	{
 		cfs::SpinGuard g(lock_);
-		pending_++;
+		pending_.push_back(brw);
 	}
 	/// Of those that failed, the one with the lowest file_index counts.
 	void brw_done(Brw &brw, Result<> r) noexcept override
@@ -152,19 +168,12 @@ public:
 			good_until_ = brw.file_index;
 			error_ = r.error();
 		}
-		pending_--;
+		pending_.erase(pending_.iterator_to(brw));
 		waitq_.wake_all();
 	}
-	/// Until all have ended; the error. Sleeps.
-	[[nodiscard]] Result<> wait() noexcept
-	{
-		cfs::SpinGuard g(lock_);
-		(void)waitq_.wait(lock_, cfs::WaitMode::idle, cfs::Instant::never(),
-				  [this]() CFS_NO_TSA { return pending_ == 0; });
-		if (error_ != cfs::Errno{})
-			return cfs::fail(error_);
-		return {};
-	}
+	/// Until all have ended; the error. Those that are left when the waiter is killed are
+	/// interrupted. Sleeps.
+	[[nodiscard]] Result<> wait() noexcept;
 	/// The file_index of the first that failed.
 	[[nodiscard]] u64 good_until() noexcept
 	{

@@ -25,6 +25,8 @@ constexpr ldlm::ModeMask kReadModes = kWriteModes | ldlm::mode_bit(LockMode::LCK
 constexpr std::size_t kEarlyMax = 8;
 /// How often a lock that turns out to be of no use is replaced.
 constexpr unsigned kLockTries = 4;
+/// How long another file may take to let an object go.
+constexpr auto kAttachWait = cfs::Duration::seconds(10);
 
 } // namespace
 
@@ -62,12 +64,15 @@ void OscObject::destroy() noexcept
 
 // ---- the file ----
 
-void OscObject::attach(ObjectUser &user) noexcept
+Result<> OscObject::attach(ObjectUser &user) noexcept
 {
 	cfs::MutexGuard g(lock_);
-	(void)waitq_.wait(lock_, cfs::WaitMode::idle, cfs::Instant::never(),
-			  [&]() CFS_NO_TSA { return user_ == &user || (!user_ && busy_ == 0); });
+	auto free = [&]() CFS_NO_TSA { return user_ == &user || (!user_ && busy_ == 0); };
+	auto r = waitq_.wait(lock_, cfs::WaitMode::killable, cfs::after(kAttachWait), free);
+	if (!r)
+		return cfs::fail(r.error() == TIMEDOUT ? BUSY : r.error());
 	user_ = &user;
+	return {};
 }
 
 void OscObject::detach(ObjectUser &user) noexcept
@@ -287,7 +292,8 @@ void OscObject::cancelled(ldlm::ClientLock &lock, const ldlm::CancelInfo &info) 
 	if (ObjectUser *user = pin()) {
 		if (info.reason == ldlm::CancelReason::evicted && has_dirty())
 			user->lost_data();
-		if (write_out && has_dirty())
+		// Also when no page has claimed anything: the VFS may have dirty ones that did not.
+		if (write_out)
 			(void)user->flush_object(*this, extent); // recorded against the file
 		drop_uncovered(*user, extent);
 		unpin();

@@ -70,8 +70,9 @@ public:
 	[[nodiscard]] Osc &osc() noexcept { return *osc_; }
 
 	// ---- the file ----
-	/// Waits until no other file has it. Sleeps.
-	void attach(ObjectUser &user) noexcept;
+	/// Waits a while until no other file has it. err::BUSY: two files claim it, which only a
+	/// damaged layout does. err::INTR. Sleeps.
+	[[nodiscard]] Result<> attach(ObjectUser &user) noexcept;
 	/// Waits until no callback is at the file's pages; forgets what is dirty. Sleeps.
 	void detach(ObjectUser &user) noexcept;
 

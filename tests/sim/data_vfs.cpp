@@ -336,10 +336,12 @@ bool vfs_page_next(vfs_inode *vi, uint64_t *index, uint64_t last, bool dirty) no
 	return false;
 }
 
-int vfs_pages_flush(vfs_inode *vi, uint64_t first, uint64_t last) noexcept
+namespace
 {
-	cfs::MutexGuard g(vi->lock);
-	u64 at = first;
+
+/// Hands the dirty pages of a range to the core. The lock is held, and let go meanwhile.
+void send_dirty(vfs_inode *vi, u64 at, u64 last)
+{
 	std::vector<cfs_page *> run;
 	u64 start = 0;
 	auto send = [&] {
@@ -379,6 +381,20 @@ int vfs_pages_flush(vfs_inode *vi, uint64_t first, uint64_t last) noexcept
 	vi->lock.unlock();
 	vi->data->write_kick();
 	vi->lock.lock();
+}
+
+} // namespace
+
+void vfs_pages_send(vfs_inode *vi) noexcept
+{
+	cfs::MutexGuard g(vi->lock);
+	send_dirty(vi, 0, kLast);
+}
+
+int vfs_pages_flush(vfs_inode *vi, uint64_t first, uint64_t last) noexcept
+{
+	cfs::MutexGuard g(vi->lock);
+	send_dirty(vi, first, last);
 	(void)wait(*vi, [&] {
 		for (auto it = vi->pages.lower_bound(first);
 		     it != vi->pages.end() && it->first <= last; ++it)

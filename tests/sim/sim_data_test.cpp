@@ -11,6 +11,7 @@
 #include "rpc/format/ops_ost.hpp"
 #include "tests/sim/cluster.hpp"
 #include "tests/sim/data_vfs.hpp"
+#include "tests/sim/victim.hpp"
 
 namespace
 {
@@ -537,6 +538,63 @@ TEST(SimData, OneStripeDirectIoTimesSpaceAndHoles)
 			struct lustre_statfs fs{};
 			must(m.space->statfs(fs), "no statfs");
 			check(fs.blocks > 0 && fs.bavail <= fs.blocks, "statfs");
+		});
+	});
+}
+
+TEST(SimData, WritersCanBeKilledWhenTheirServersAreGone)
+{
+	run_seeds(5, [](World &w) {
+		play(w, 1, [&w](Scene &scene, Mount &m, u32) {
+			auto &vi = m.open_file(0, 1);
+			auto &direct = m.open_file(1, 1);
+			auto data = pattern(4 << 20, 7);
+			must(m.space->param("tfs-OST0000-osc", "osc.max_dirty_mb", "1"),
+			     "no limit");
+			must(data_vfs::write(vi, 0, pattern(100, 1)), "no write");
+			must(data_vfs::fsync(vi), "no fsync");
+			cfs_page *page = cfs_page_alloc(CFS_S_LLITE, CFS_ALLOC_ZERO);
+			cfs_bvec piece{page, CFS_PAGE_SIZE, 0};
+			for (Node *n : scene.osts)
+				w.net().partition(*scene.clients[0], *n);
+			cfs_node *node = cfs_node_current();
+			{
+				victim::Thread cached(node, [&] {
+					check(!data_vfs::write(vi, 0, data), "written to nobody");
+				});
+				victim::Thread past(node, [&] {
+					check(!direct.data->direct_io(true, 0, {&piece, 1},
+								      CFS_PAGE_SIZE),
+					      "written to nobody");
+				});
+				sleep_for(3 * kSecond);
+				check(cached.ends_when_killed(), "a writer");
+				check(past.ends_when_killed(), "a direct writer");
+				for (Node *n : scene.osts)
+					w.net().heal(*scene.clients[0], *n);
+			}
+			cfs_page_free(CFS_S_LLITE, page);
+			must(data_vfs::fsync(vi), "no fsync");
+		});
+	});
+}
+
+TEST(SimData, AnObjectThatTwoFilesClaimIsRefused)
+{
+	run_seeds(2, [](World &w) {
+		play(w, 1, [](Scene &, Mount &m, u32) {
+			auto &vi = m.open_file(0);
+			must(data_vfs::write(vi, 0, pattern(100, 1)), "no write");
+			vfs_inode other;
+			auto thief = must(FileData::make(*m.space, wire::make_fid(0x200000400, 99),
+							 &other, m),
+					  "no data");
+			auto r = thief->set_layout(layout_of(1, kOsts));
+			check(!r && r.error() == cfs::err::BUSY, "an object with two files");
+			thief.reset();
+			std::vector<u8> got(100);
+			must(data_vfs::read(vi, 0, got), "no read");
+			check(got == pattern(100, 1), "data");
 		});
 	});
 }

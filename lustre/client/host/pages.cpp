@@ -311,9 +311,12 @@ bool vfs_page_next(vfs_inode *vi, uint64_t *index, uint64_t last, bool dirty) no
 	return true;
 }
 
-int vfs_pages_flush(vfs_inode *vi, uint64_t first, uint64_t last) noexcept CFS_NO_TSA
+namespace
 {
-	uint64_t at = first;
+
+/// Hands the dirty pages of a range to the core.
+void send_dirty(vfs_inode *vi, uint64_t at, uint64_t last) noexcept CFS_NO_TSA
+{
 	for (;;) {
 		std::vector<cfs_page *> run;
 		uint64_t size = 0;
@@ -330,6 +333,18 @@ int vfs_pages_flush(vfs_inode *vi, uint64_t first, uint64_t last) noexcept CFS_N
 	}
 	if (vi->core && vi->is(kTypeFile))
 		lustre_write_kick(vi->core);
+}
+
+} // namespace
+
+void vfs_pages_send(vfs_inode *vi) noexcept
+{
+	send_dirty(vi, 0, ~uint64_t{0});
+}
+
+int vfs_pages_flush(vfs_inode *vi, uint64_t first, uint64_t last) noexcept CFS_NO_TSA
+{
+	send_dirty(vi, first, last);
 	cfs::SpinGuard g(vi->lock);
 	wait_changed(*vi, [&] {
 		auto it = vi->pages.lower_bound(first);

@@ -13,8 +13,9 @@
 
 #include "llite.h"
 
-/* Pages that go to the core in one call. */
+/* Pages that go to the core in one call; and when there is no memory for more. */
 #define LL_BATCH 256
+#define LL_BATCH_LEAST 16
 
 static struct cfs_page *ll_page_of(struct folio *folio)
 {
@@ -111,12 +112,17 @@ static int ll_make_dirty(struct lustre_io *io, struct folio *folio, unsigned int
 	return 0;
 }
 
+/* Makes a locked page ready for a write of part of it. Unlocked on failure. */
 static int ll_prepare_write(struct folio *folio, loff_t pos, unsigned int len)
 {
 	loff_t start = folio_pos(folio);
 	unsigned int from = pos - start;
 
-	folio_wait_stable(folio);
+	/* A server that does not answer must not make its writers immortal. */
+	if (folio_wait_writeback_killable(folio)) {
+		folio_unlock(folio);
+		return -EINTR;
+	}
 	if (folio_test_uptodate(folio) || len == PAGE_SIZE)
 		return 0;
 	if (start < i_size_read(folio->mapping->host))
@@ -161,12 +167,15 @@ static int ll_end(struct address_space *mapping, loff_t pos, unsigned int len, u
 	loff_t end = pos + copied;
 	int rc = 0;
 
-	/* A page that is new to us is right only if all of it came. */
+	/* A page that is new to us is right only if all of it came; behind the end of the file what
+	 * did not come is nothing, not what the memory held before. */
 	if (!folio_test_uptodate(folio)) {
-		if (copied < len && len == PAGE_SIZE)
+		if (copied < len && len == PAGE_SIZE) {
 			copied = 0;
-		else
+		} else {
+			folio_zero_segment(folio, from + copied, from + len);
 			folio_mark_uptodate(folio);
+		}
 	}
 	if (copied) {
 		rc = ll_make_dirty(io, folio, from, from + copied);
@@ -219,6 +228,7 @@ static int ll_write_end(struct file *file, struct address_space *mapping, loff_t
 struct ll_batch {
 	struct inode *inode;
 	struct cfs_page **pages;
+	unsigned int room;
 	u64 first;
 	unsigned int n;
 	u32 flags;
@@ -235,7 +245,7 @@ static void ll_batch_send(struct ll_batch *b)
 /* One dirty page, locked, no longer marked dirty. */
 static int ll_batch_add(struct folio *folio, struct ll_batch *b)
 {
-	if (b->n && (b->n == LL_BATCH || folio->index != b->first + b->n))
+	if (b->n && (b->n == b->room || folio->index != b->first + b->n))
 		ll_batch_send(b);
 	if (!b->n)
 		b->first = folio->index;
@@ -259,20 +269,26 @@ static int ll_write_one(struct page *page, struct writeback_control *wbc, void *
 
 static int ll_writepages(struct address_space *mapping, struct writeback_control *wbc)
 {
+	struct cfs_page *few[LL_BATCH_LEAST];
 	struct ll_batch b = {
 		.inode = mapping->host,
+		.room = LL_BATCH,
 		.flags = (wbc->sync_mode == WB_SYNC_ALL ? LUSTRE_WRITE_SYNC : 0) |
 			 (current->flags & PF_MEMALLOC ? LUSTRE_WRITE_RECLAIM : 0),
 	};
 	int rc;
 
-	b.pages = kmalloc_array(LL_BATCH, sizeof(*b.pages), GFP_NOFS);
-	if (!b.pages)
-		return -ENOMEM;
+	/* Not a reason to fail: when a lock goes, what is not written now is lost. */
+	b.pages = kmalloc_array(LL_BATCH, sizeof(*b.pages), GFP_NOFS | __GFP_NOWARN);
+	if (!b.pages) {
+		b.pages = few;
+		b.room = LL_BATCH_LEAST;
+	}
 	rc = write_cache_pages(mapping, wbc, ll_write_one, &b);
 	ll_batch_send(&b);
 	lustre_write_kick(ll_core(mapping->host));
-	kfree(b.pages);
+	if (b.pages != few)
+		kfree(b.pages);
 	return rc;
 }
 
@@ -340,6 +356,11 @@ int vfs_pages_flush(struct vfs_inode *vi, uint64_t first, uint64_t last)
 					    ll_last_byte(last));
 }
 
+void vfs_pages_send(struct vfs_inode *vi)
+{
+	filemap_fdatawrite(ll_kernel(vi)->i_mapping);
+}
+
 void vfs_pages_drop(struct vfs_inode *vi, uint64_t first, uint64_t last)
 {
 	struct address_space *mapping = ll_kernel(vi)->i_mapping;
@@ -394,13 +415,26 @@ static int ll_mkwrite_locked(struct vm_fault *vmf, struct lustre_io *io, struct 
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	loff_t size = i_size_read(inode), start = folio_pos(folio);
+	unsigned int n;
+	int rc;
 
 	if (folio->mapping != inode->i_mapping || !folio_test_uptodate(folio))
 		return -EAGAIN;
 	if (start >= size)
 		return -EFAULT;
-	folio_wait_stable(folio);
-	return ll_make_dirty(io, folio, 0, min_t(loff_t, PAGE_SIZE, size - start));
+	if (folio_wait_writeback_killable(folio))
+		return -EINTR;
+	n = min_t(loff_t, PAGE_SIZE, size - start);
+	rc = ll_make_dirty(io, folio, 0, n);
+	if (!rc)
+		return 0;
+	/* Nothing is promised for it: it gets its place at the server now, or the true error is
+	 * known, and then it may be written there again at any time. */
+	rc = lustre_write_now(io, folio->index, ll_page_of(folio), n);
+	if (rc)
+		return rc == -EAGAIN ? -EIO : rc;
+	filemap_dirty_folio(folio->mapping, folio);
+	return 0;
 }
 
 static vm_fault_t ll_page_mkwrite(struct vm_fault *vmf)
