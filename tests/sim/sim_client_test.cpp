@@ -306,8 +306,9 @@ TEST(SimClient, AWriteThatNeedsObjectsDoesNotWaitForItsReaders)
 							if (t)
 								must(c.vfs->stat(path), "stat");
 							else
-								must(c.vfs->open(path, O_RDONLY),
-								     "open");
+								(void)must(
+									c.vfs->open(path, O_RDONLY),
+									"open");
 							sleep_for(kMillisecond);
 						}
 						left--;
