@@ -38,13 +38,13 @@ public:
 	Thread &operator=(const Thread &) = delete;
 
 	[[nodiscard]] bool ended() const { return ended_; }
-	/// Whether it ends soon when it is killed; it must not have ended before.
-	[[nodiscard]] bool ends_when_killed()
+	/// Whether it ends when it is killed, within so much time; it must not have ended before.
+	[[nodiscard]] bool ends_when_killed(cfs::sim::Nanos within = 2 * cfs::sim::kSecond)
 	{
 		if (ended_)
 			return false;
 		cfs::host::kill(thread_);
-		cfs::sim::sleep_for(2 * cfs::sim::kSecond);
+		cfs::sim::sleep_for(within);
 		return ended_;
 	}
 };
