@@ -61,6 +61,25 @@ TEST(SimLnet, NobodyAnswersForANodeThatIsOff)
 	});
 }
 
+TEST(SimLnet, ANodeStopsWhileAnotherOneConnects)
+{
+	run_seeds(100, [](World &w) {
+		Node *server = lnet::sim::add_nodes(w, 1).front();
+		lnet::sim::start(*server, [](Network &) {
+			sleep_for(kSecond + this_world().rng().below(kMillisecond));
+		});
+		w.add_node("caller").start([server] {
+			Inbox inbox;
+			sleep_for(kSecond);
+			while (server->up()) {
+				Conn *c = this_world().net().connect(server->address(), 988, inbox);
+				sleep_for(this_world().rng().below(200 * kMicrosecond));
+				c->close();
+			}
+		});
+	});
+}
+
 /// A world of nodes on one network.
 void flat_storm(World &w, unsigned count, const FaultPlan &plan)
 {
