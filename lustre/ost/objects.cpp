@@ -163,8 +163,8 @@ cfs::Result<> OstTarget::create(ServerRequest &req, rpc::RequestView<op::OstCrea
 	return {};
 }
 
-/// A client replays a write to an object that the crash took. What is farther away than MDTs create
-/// ahead never was: the object will not be found.
+/// A client replays a write to an object that the crash took, or an MDT destroys one. What is
+/// farther away than MDTs create ahead never was: the object will not be found.
 cfs::Result<> OstTarget::recreate(const wire::Fid &fid) noexcept
 {
 	auto s = sequences_->find(counted_in(fid), Sequences::Which::existing);
@@ -202,6 +202,10 @@ cfs::Result<> OstTarget::destroy_objects(ServerRequest &req,
 	    count > numbers_in(counted_in(fid)) - number_of(fid) + 1)
 		return cfs::fail(PROTO);
 	u64 seq = counted_in(fid), number = number_of(fid);
+	// An object that a crash took must not come back, with nobody to remove it, when the MDT
+	// has what is missing made anew: it is made now.
+	if (may_create(req, seq))
+		TRY(recreate(TRY(numbered(seq, number + count - 1, index_))));
 	cfs::Result<> result{};
 	for (; count > 0; count--, number++) {
 		auto r = destroy_object(req, TRY(numbered(seq, number, index_)));
