@@ -182,6 +182,17 @@ void Req::queue(unsigned todo) noexcept
 		put();
 }
 
+void Req::leave_user(unsigned todo) noexcept
+{
+	if (!user_)
+		return;
+	gone_ = replays_ > 0;
+	if (!gone_)
+		todo |= kGone;
+	if (todo)
+		queue(todo);
+}
+
 void Req::run() noexcept
 {
 	auto self = cfs::RefPtr<Req>::adopt(this); // what queue() took
@@ -200,8 +211,6 @@ void Req::tell_user(unsigned todo) noexcept
 		return;
 	if (todo & kComplete)
 		u->on_complete(*this, result_);
-	if (todo & kReplayed)
-		u->on_replayed(*this, result_);
 	if (todo & kCommitted)
 		u->on_committed(*this);
 	if (todo & kGone)
@@ -789,14 +798,12 @@ void Req::drop_replay() noexcept
 		if (in_committed_) {
 			imp_.opens_.erase(imp_.opens_.iterator_to(*this));
 			in_committed_ = false;
+			leave_user(0);
 			out = true;
 		}
 	}
-	if (out) {
-		if (user_)
-			queue(kGone);
+	if (out)
 		put(); // the list's
-	}
 }
 
 void Req::replay() noexcept
@@ -806,6 +813,7 @@ void Req::replay() noexcept
 		cfs::SpinGuard g(imp_.lock);
 		CFS_ASSERT(phase == Phase::complete);
 		replaying = true;
+		replays_++;
 		resend = false;
 		phase = Phase::sending;
 		imp_.enlist(*this, Home::active);

@@ -123,10 +123,9 @@ private:
 	enum Todo : u8 {
 		kTransmit = 1 << 0,
 		kComplete = 1 << 1,
-		kReplayed = 1 << 2,
-		kCommitted = 1 << 3,
-		kGone = 1 << 4,
-		kSettle = 1 << 5, ///< it may not go: fails with end_error_
+		kCommitted = 1 << 2,
+		kGone = 1 << 3,
+		kSettle = 1 << 4, ///< it may not go: fails with end_error_
 	};
 	/// A reply buffer. Earlier ones stay while the request lives: somebody may still read them.
 	struct ReplyRoom {
@@ -164,6 +163,9 @@ private:
 
 	void begin(RequestUser *user, bool sync) noexcept;
 	void queue(unsigned todo) noexcept;
+	/// Out of the lists for replay: the user may go, but not before a replay on its way is
+	/// done. Under the import's lock.
+	void leave_user(unsigned todo) noexcept;
 	void run() noexcept;
 	void tell_user(unsigned todo) noexcept;
 
@@ -207,6 +209,8 @@ private:
 	u32 reply_offset_ = 0, reply_length_ = 0;
 	bool in_replay_ = false;    ///< in the import's replay list
 	bool in_committed_ = false; ///< in the import's list of committed opens
+	u8 replays_ = 0;	    ///< replays on their way, the last call of the user included
+	bool gone_ = false;	    ///< kGone is owed when they are done
 	bool finished_once_ = false;
 	bool new_xid_ = false; ///< the next sending takes another XID
 

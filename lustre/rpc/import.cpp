@@ -552,8 +552,7 @@ void ImportImpl::committed(u64 transno) noexcept
 					r.queue(Req::kCommitted);
 				continue;
 			}
-			if (r.user_)
-				r.queue(Req::kCommitted | Req::kGone);
+			r.leave_user(Req::kCommitted);
 			out = &r;
 		}
 		out->put();
@@ -572,8 +571,7 @@ void ImportImpl::drop_replay_lists() noexcept
 			out = &*s.begin();
 			s.erase(s.begin());
 			out->in_replay_ = out->in_committed_ = false;
-			if (out->user_)
-				out->queue(Req::kGone);
+			out->leave_user(0);
 		}
 		out->put();
 	}

@@ -614,6 +614,11 @@ void ImportImpl::replay_done(Req &r, cfs::Result<i32> result,
 	} else {
 		connection_lost(cnt, "a replay was not answered");
 	}
+	{
+		cfs::SpinGuard g(lock);
+		if (--r.replays_ == 0 && r.gone_)
+			r.leave_user(0);
+	}
 	kick();
 }
 

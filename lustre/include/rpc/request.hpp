@@ -67,7 +67,7 @@ public:
 	/// Before on_complete(). Must not sleep.
 	virtual void on_kept(ClientRequest &) noexcept {}
 	/// The server answered its replay; the new reply is in place (a new open handle). Comes for
-	/// each replay, from the import's recovery thread.
+	/// each replay, before others are sent. Must not sleep.
 	virtual void on_replayed(ClientRequest &, cfs::Result<i32>) noexcept {}
 	/// The server has its effects on disk: it will not be replayed for their sake any more. Of
 	/// those with options.keep_committed, which stay, too.
