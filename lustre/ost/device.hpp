@@ -137,6 +137,7 @@ private:
 	[[nodiscard]] cfs::Result<Sequence *> sequence_for(rpc::ServerRequest &req,
 							   u64 seq) noexcept;
 	[[nodiscard]] cfs::Result<wire::Fid> fid_of_request(const wire::Obdo &oa) noexcept;
+	/// err::NOENT; err::INPROGRESS: a crash took it, and its MDT has not said yet what existed.
 	[[nodiscard]] cfs::Result<osd::ObjectRef> find(const wire::Fid &fid) noexcept;
 	/// The lock that a request asks the server to take; none in recovery.
 	[[nodiscard]] cfs::Result<ldlm::LocalLock> lock_for(const wire::Fid &fid, ldlm::Mode mode,

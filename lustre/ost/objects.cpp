@@ -52,9 +52,11 @@ cfs::Result<wire::Fid> OstTarget::fid_of_request(const wire::Obdo &oa) noexcept
 cfs::Result<osd::ObjectRef> OstTarget::find(const wire::Fid &fid) noexcept
 {
 	auto o = TRY(dev_->object(fid));
-	if (!o->exists())
-		return cfs::fail(NOENT);
-	return o;
+	if (o->exists())
+		return o;
+	// Clients are told to wait: their MDT may come back later than they do.
+	auto s = sequences_->find(counted_in(fid), Sequences::Which::existing);
+	return cfs::fail(s && (*s)->may_return(number_of(fid)) ? INPROGRESS : NOENT);
 }
 
 cfs::Result<ldlm::LocalLock> OstTarget::lock_for(const wire::Fid &fid, ldlm::Mode mode, u64 start,
@@ -155,8 +157,14 @@ cfs::Result<> OstTarget::create(ServerRequest &req, rpc::RequestView<op::OstCrea
 	Sequence *s = TRY(sequence_for(req, counted_in(fid)));
 	u32 flags = oa.valid & wire::OBD_MD_FLFLAGS ? oa.flags.get() : 0;
 	u64 number = number_of(fid);
-	u64 last = flags & wire::OBD_FL_DELORPHAN ? TRY(clear_orphans(req, *s, number))
-						  : TRY(precreate(*s, number));
+	u64 last = 0;
+	if (flags & wire::OBD_FL_DELORPHAN) {
+		last = TRY(clear_orphans(req, *s, number));
+		if (last >= number)
+			s->set_complete();
+	} else {
+		last = TRY(precreate(*s, number));
+	}
 	back.oi.oi_fid = TRY(s->fid(last));
 	back.size = kSequenceWidth;
 	back.valid = wire::OBD_MD_FLID | wire::OBD_MD_FLGROUP | wire::OBD_MD_FLSIZE;

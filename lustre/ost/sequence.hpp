@@ -8,6 +8,8 @@
 // after it.
 #pragma once
 
+#include <atomic>
+
 #include "libcfs/containers.hpp"
 #include "libcfs/time.hpp"
 #include "osd/local.hpp"
@@ -33,6 +35,15 @@ public:
 	[[nodiscard]] u64 seq() const noexcept { return seq_; }
 	/// The highest number ever made.
 	[[nodiscard]] u64 last() noexcept { return ids_.last(); }
+	/// An MDT has said how far it got since the target started: what a crash took exists again.
+	void set_complete() noexcept { complete_.store(true, std::memory_order_release); }
+	/// Whether an object that does not exist may be one that a crash took, and will come back.
+	[[nodiscard]] bool may_return(u64 number) noexcept
+	{
+		u64 last = ids_.last();
+		return number > last && number - last <= kGapMax &&
+		       !complete_.load(std::memory_order_acquire);
+	}
 	/// The object of a number. err::BADF.
 	[[nodiscard]] cfs::Result<wire::Fid> fid(u64 number) const noexcept
 	{
@@ -77,6 +88,7 @@ private:
 	u64 seq_;
 	u32 ost_index_;
 	osd::LastId ids_;
+	std::atomic<bool> complete_{false};
 	/// One creation or clean-up at a time; taken before transactions.
 	cfs::Mutex create_lock_{CFS_LOCK_CLASS("ost sequence")};
 };
