@@ -121,13 +121,15 @@ cfs::Result<u64> Sequence::destroy_above(u64 used, bool lower) noexcept
 		if (auto r = destroy_one(k); !r)
 			CERROR(kSubsys, "{}: cannot destroy orphan {} of sequence {:#x}: rc = {}",
 			       static_cast<const char *>(device_.info().name), k, seq_, r);
-	if (!lower)
-		return last;
-	auto tx = TRY(device_.begin());
-	TRY(ids_.declare(*tx));
-	TRY(tx->start());
-	TRY(osd::stop(*tx, ids_.lower(*tx, used)));
-	return used;
+	if (lower) {
+		auto tx = TRY(device_.begin());
+		TRY(ids_.declare(*tx));
+		TRY(tx->start());
+		TRY(osd::stop(*tx, ids_.lower(*tx, used)));
+	}
+	// The MDT goes on from `last`, and will never ask for these to be destroyed again.
+	TRY(device_.sync());
+	return lower ? used : last;
 }
 
 Sequences::~Sequences()

@@ -66,8 +66,8 @@ public:
 	[[nodiscard]] cfs::Result<u64> create_to(u64 wanted, cfs::Instant deadline,
 						 Each *each = nullptr) noexcept;
 	/// Destroys what is above `used`: an MDT that comes back says how far it got. LAST_ID stays
-	/// unless `lower`. Returns the number to go on from. What cannot be destroyed is logged.
-	/// Sleeps.
+	/// unless `lower`. It is durable when this returns the number to go on from. What cannot be
+	/// destroyed is logged. Sleeps.
 	[[nodiscard]] cfs::Result<u64> destroy_above(u64 used, bool lower) noexcept;
 
 	cfs::SetHook hook;
