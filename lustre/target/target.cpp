@@ -263,7 +263,10 @@ cfs::Result<> Target::add_client(rpc::Export &e, const rpc::ConnectRequest &r) n
 	if (slot != kNoSlot) {
 		if (multi)
 			mark_multi();
+		// Who is answered is remembered: after a crash it may replay. Many wait for one
+		// commit.
 		TRY(save_slot(**c, false));
+		TRY(device_->sync());
 	}
 	if (!e.set_data(rpc::ExportSlot::target, c->get()))
 		return cfs::fail(cfs::err::EXIST);
