@@ -176,7 +176,11 @@ void Req::release() noexcept CFS_NO_TSA
 
 void Req::queue(unsigned todo) noexcept
 {
-	todo_.fetch_or(todo, std::memory_order_acq_rel);
+	if (todo & kNews)
+		imp_.telling.fetch_add(1, std::memory_order_acq_rel);
+	unsigned before = todo_.fetch_or(todo, std::memory_order_acq_rel);
+	if ((todo & kNews) && (before & kNews)) // told together
+		imp_.telling.fetch_sub(1, std::memory_order_acq_rel);
 	get();
 	if (!work_.queue(imp_.core().completions()))
 		put();
@@ -202,6 +206,8 @@ void Req::run() noexcept
 	if (todo & kSettle)
 		settle(cfs::fail(end_error_));
 	tell_user(todo);
+	if ((todo & kNews) && imp_.telling.fetch_sub(1, std::memory_order_acq_rel) == 1)
+		imp_.kick();
 }
 
 void Req::tell_user(unsigned todo) noexcept

@@ -127,6 +127,7 @@ private:
 		kGone = 1 << 3,
 		kSettle = 1 << 4, ///< it may not go: fails with end_error_
 	};
+	static constexpr unsigned kNews = kCommitted | kGone;
 	/// A reply buffer. Earlier ones stay while the request lives: somebody may still read them.
 	struct ReplyRoom {
 		ReplyRoom *before;

@@ -92,6 +92,9 @@ public:
 	[[nodiscard]] bool reverse() const noexcept { return reverse_; }
 
 	cfs::SpinLock lock{CFS_LOCK_CLASS("rpc import")};
+	/// Requests whose users are still to be told of a commit. A close that is committed takes
+	/// its open out of what is replayed, so no replay begins before.
+	std::atomic<u32> telling{0};
 
 	/// Where a request that wants to go ends up: in slot_wait, delayed, or sending (true: the
 	/// caller sends it). An error: it may not go at all.

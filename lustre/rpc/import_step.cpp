@@ -113,6 +113,8 @@ ImportImpl::Act ImportImpl::next_act() noexcept
 	case ImportState::evicted:
 		return Act::evict;
 	case ImportState::replay:
+		if (telling.load(std::memory_order_acquire) > 0)
+			return Act::nothing; // kicks when they are told
 		return replay_req_ && !replay_again_ ? Act::nothing : Act::replay;
 	case ImportState::replay_locks:
 		return next_replay_locks();
