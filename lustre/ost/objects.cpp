@@ -56,7 +56,14 @@ cfs::Result<osd::ObjectRef> OstTarget::find(const wire::Fid &fid) noexcept
 		return o;
 	// Clients are told to wait: their MDT may come back later than they do.
 	auto s = sequences_->find(counted_in(fid), Sequences::Which::existing);
-	return cfs::fail(s && (*s)->may_return(number_of(fid)) ? INPROGRESS : NOENT);
+	if (s && (*s)->may_return(number_of(fid)))
+		return cfs::fail(INPROGRESS);
+	// It may just be made.
+	if (s)
+		(*s)->wait_created();
+	if (!o->exists())
+		return cfs::fail(NOENT);
+	return o;
 }
 
 cfs::Result<ldlm::LocalLock> OstTarget::lock_for(const wire::Fid &fid, ldlm::Mode mode, u64 start,

@@ -65,6 +65,8 @@ public:
 	};
 	[[nodiscard]] cfs::Result<u64> create_to(u64 wanted, cfs::Instant deadline,
 						 Each *each = nullptr) noexcept;
+	/// Until the creation that is under way is over: LAST_ID is ahead of it. Sleeps.
+	void wait_created() noexcept { cfs::MutexGuard g(create_lock_); }
 	/// Destroys what is above `used`: an MDT that comes back says how far it got. LAST_ID stays
 	/// unless `lower`. It is durable when this returns the number to go on from. What cannot be
 	/// destroyed is logged. Sleeps.
