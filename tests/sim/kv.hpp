@@ -393,16 +393,18 @@ private:
 		auto req = rpc::Request<rpc::op::OstGetattr>::make(*import_);
 		cluster::check(req.has_value(), "no request");
 		req->get<rpc::fld::OstBody>().oa.oi.oi.oi_id = key;
+		// The other thread may append under the same lock meanwhile, and be answered first.
+		u64 least = book_.length[key];
 		if (!req->send_wait(cfs::WaitMode::idle))
 			return false;
 		u64 n = cluster::must(req->reply(), "bad reply").get<rpc::fld::OstBody>().oa.size;
-		if (n < book_.length[key] && !book_.lost.contains(uuid_)) {
+		if (n < least && !book_.lost.contains(uuid_)) {
 			// Only what clients that were lost had appended may be gone.
 			cluster::check(!book_.lost.empty(), "an append was forgotten");
 			book_.length[key] = n;
 		}
 		if ((*use)->valid())
-			cached_[key] = n;
+			cached_[key] = std::max(cached_[key].value_or(0), n);
 		return true;
 	}
 

@@ -22,6 +22,7 @@ struct Scene {
 void run_client(cluster::Stack &s, Book &book, lnet::Nid server, const Scene &scene)
 {
 	std::string node(this_node().name());
+	book.finished.erase(node); // another life
 	if (auto it = book.running.find(node); it != book.running.end())
 		book.lost.insert(it->second); // its memory went with the crash
 	kv::Client client(s, book, server);
