@@ -8,6 +8,8 @@
 // creation; then as the object store has it. No mutex of this file is held over any of these.
 #pragma once
 
+#include <atomic>
+
 #include "libcfs/params.hpp"
 #include "ost/attr.hpp"
 #include "ost/grant.hpp"
@@ -139,6 +141,7 @@ private:
 	[[nodiscard]] cfs::Result<wire::Fid> fid_of_request(const wire::Obdo &oa) noexcept;
 	/// err::NOENT; err::INPROGRESS: a crash took it, and its MDT has not said yet what existed.
 	[[nodiscard]] cfs::Result<osd::ObjectRef> find(const wire::Fid &fid) noexcept;
+	[[nodiscard]] bool may_wait() noexcept;
 	/// The lock that a request asks the server to take; none in recovery.
 	[[nodiscard]] cfs::Result<ldlm::LocalLock> lock_for(const wire::Fid &fid, ldlm::Mode mode,
 							    u64 start, u64 end,
@@ -186,6 +189,8 @@ private:
 	cfs::RefPtr<SharedGrants> grants_;
 	GrantParams grant_params_;
 	cfs::UniquePtr<Sequences> sequences_;
+	/// How long clients wait for objects that a crash took: from the first one that asks.
+	std::atomic<u64> return_until_ns_{0};
 	cfs::ParamGroup params_;
 };
 

@@ -152,6 +152,7 @@ cfs::Result<u32> OstTarget::do_read(ServerRequest &req, const Brw &b,
 				    b.last() | (kPage - 1)));
 	else
 		prolong(req, b.fid, *b.oa, b.first(), b.last(), false);
+	auto o = TRY(find(b.fid));
 	wire::Obdo &back = out.get<fld::OstBody>().oa;
 	OstClient &c = client_of(req);
 	if (!b.again && grants_->all.incoming(c.grant, *b.oa)) {
@@ -160,7 +161,6 @@ cfs::Result<u32> OstTarget::do_read(ServerRequest &req, const Brw &b,
 			    !grants_->all.shrink(c.grant, b.oa->grant, free_bytes());
 		back.grant = kept ? b.oa->grant.get() : 0;
 	}
-	auto o = TRY(find(b.fid));
 	osd::Body *body = TRY(o->body());
 	auto io = TRY(body->bulk({b.ranges.data(), b.ranges.size()}, osd::Body::Direction::read));
 	u32 nob = static_cast<u32>(TRY(io->read_prep()));

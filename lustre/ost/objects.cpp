@@ -49,18 +49,33 @@ cfs::Result<wire::Fid> OstTarget::fid_of_request(const wire::Obdo &oa) noexcept
 	return fid_of(oa.oi, index_);
 }
 
+/// Whether a client may be told to wait for an MDT. Not for ever; and replays, which have the time
+/// of the recovery, not at all.
+bool OstTarget::may_wait() noexcept
+{
+	constexpr cfs::Duration kWait = cfs::Duration::seconds(300);
+	if (recovering())
+		return false;
+	u64 unset = 0, until = cfs::after(kWait).ns();
+	if (!return_until_ns_.compare_exchange_strong(unset, until))
+		until = unset;
+	return cfs::Instant::now().ns() < until;
+}
+
 cfs::Result<osd::ObjectRef> OstTarget::find(const wire::Fid &fid) noexcept
 {
 	auto o = TRY(dev_->object(fid));
 	if (o->exists())
 		return o;
-	// Clients are told to wait: their MDT may come back later than they do.
+	// Clients are told to wait: their MDT may come back later than they do. Replays do not
+	// wait.
 	auto s = sequences_->find(counted_in(fid), Sequences::Which::existing);
-	if (s && (*s)->may_return(number_of(fid)))
+	u64 number = number_of(fid);
+	if (s && (*s)->may_return(number) && may_wait())
 		return cfs::fail(INPROGRESS);
 	// It may just be made.
 	if (s)
-		(*s)->wait_created();
+		(*s)->wait_created(number);
 	if (!o->exists())
 		return cfs::fail(NOENT);
 	return o;
@@ -185,9 +200,8 @@ cfs::Result<> OstTarget::recreate(const wire::Fid &fid) noexcept
 	auto s = sequences_->find(counted_in(fid), Sequences::Which::existing);
 	if (!s)
 		return s.error() == NOENT ? cfs::Result<>{} : cfs::fail(s.error());
-	u64 last = (*s)->last(), number = number_of(fid);
-	if (number > last && number - last <= Sequence::kGapMax)
-		(void)TRY((*s)->create_to(number, cfs::after(kCreateTime)));
+	if ((*s)->may_return(number_of(fid)))
+		(void)TRY((*s)->create_to(number_of(fid), cfs::after(kCreateTime)));
 	return {};
 }
 
@@ -266,6 +280,8 @@ cfs::Result<> OstTarget::setattr(ServerRequest &req, rpc::RequestView<op::OstSet
 	if ((oa.valid & wire::OBD_MD_FLSIZE) && oa.size != wire::OBD_OBJECT_EOF)
 		return cfs::fail(PERM);
 	bool times = sets_times(client_of(req), req, fid, oa);
+	if (recovering())
+		TRY(recreate(fid));
 	auto o = TRY(find(fid));
 	AttrChange change(*o, oa, true, times);
 	target::Modification m(*this, &req);
@@ -360,6 +376,8 @@ cfs::Result<> OstTarget::fallocate(ServerRequest &req,
 	else
 		prolong(req, fid, oa, start, end - 1, true);
 	bool times = sets_times(client_of(req), req, fid, oa);
+	if (recovering())
+		TRY(recreate(fid));
 	auto o = TRY(find(fid));
 	osd::Body *body = TRY(o->body());
 	for (bool more = true; more;) {

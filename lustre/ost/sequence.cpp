@@ -62,6 +62,23 @@ cfs::Result<u64> Sequence::create_batch(u64 first, u64 last, Each *each) noexcep
 	return last;
 }
 
+cfs::Result<u64> Sequence::create_from(u64 last, u64 wanted, cfs::Instant deadline,
+				       Each *each) noexcept
+{
+	bool made = false;
+	while (last < wanted && cfs::Instant::now() < deadline) {
+		auto r = create_batch(last + 1, wanted, each);
+		if (!r) {
+			if (!made)
+				return cfs::fail(r.error());
+			break;
+		}
+		made = true;
+		last = *r;
+	}
+	return ids_.last();
+}
+
 cfs::Result<u64> Sequence::create_to(u64 wanted, cfs::Instant deadline, Each *each) noexcept
 {
 	cfs::MutexGuard g(create_lock_);
@@ -77,18 +94,10 @@ cfs::Result<u64> Sequence::create_to(u64 wanted, cfs::Instant deadline, Each *ea
 		      static_cast<const char *>(device_.info().name), wanted, seq_, last);
 		last = wanted - wire::OST_MAX_PRECREATE;
 	}
-	bool made = false;
-	while (last < wanted && cfs::Instant::now() < deadline) {
-		auto r = create_batch(last + 1, wanted, each);
-		if (!r) {
-			if (!made)
-				return cfs::fail(r.error());
-			break;
-		}
-		made = true;
-		last = *r;
-	}
-	return ids_.last();
+	making_from_.store(last + 1, std::memory_order_release);
+	auto made = create_from(last, wanted, deadline, each);
+	making_from_.store(kIdle, std::memory_order_release);
+	return made;
 }
 
 cfs::Result<> Sequence::destroy_one(u64 number) noexcept
@@ -150,7 +159,11 @@ cfs::Result<Sequence *> Sequences::find(u64 seq, Which which) noexcept
 		return cfs::fail(cfs::err::NOSPC);
 	if (which == Which::existing && !TRY(device_.object(osd::last_id_fid(seq)))->exists())
 		return cfs::fail(cfs::err::NOENT);
+	bool fresh = !TRY(device_.object(osd::last_id_fid(seq)))->exists();
 	auto made = TRY(Sequence::open(device_, ost_index_, seq));
+	// With its LAST_ID a crash would take the knowledge that there are objects to make anew.
+	if (fresh)
+		TRY(device_.sync());
 	Sequence *s = made.release();
 	all_.insert(*s);
 	return s;

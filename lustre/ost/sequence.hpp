@@ -65,8 +65,13 @@ public:
 	};
 	[[nodiscard]] cfs::Result<u64> create_to(u64 wanted, cfs::Instant deadline,
 						 Each *each = nullptr) noexcept;
-	/// Until the creation that is under way is over: LAST_ID is ahead of it. Sleeps.
-	void wait_created() noexcept { cfs::MutexGuard g(create_lock_); }
+	/// If the object of this number is just being made, until it is: LAST_ID is ahead of it.
+	/// Sleeps.
+	void wait_created(u64 number) noexcept
+	{
+		if (number >= making_from_.load(std::memory_order_acquire))
+			cfs::MutexGuard g(create_lock_);
+	}
 	/// Destroys what is above `used`: an MDT that comes back says how far it got. LAST_ID stays
 	/// unless `lower`. It is durable when this returns the number to go on from. What cannot be
 	/// destroyed is logged. Sleeps.
@@ -84,6 +89,8 @@ private:
 	/// the highest.
 	[[nodiscard]] cfs::Result<u64> create_batch(u64 first, u64 last, Each *each) noexcept
 		CFS_REQUIRES(create_lock_);
+	[[nodiscard]] cfs::Result<u64> create_from(u64 last, u64 wanted, cfs::Instant deadline,
+						   Each *each) noexcept CFS_REQUIRES(create_lock_);
 	[[nodiscard]] cfs::Result<> destroy_one(u64 number) noexcept CFS_REQUIRES(create_lock_);
 
 	osd::Device &device_;
@@ -91,6 +98,9 @@ private:
 	u32 ost_index_;
 	osd::LastId ids_;
 	std::atomic<bool> complete_{false};
+	/// The first number of the creation under way.
+	std::atomic<u64> making_from_{kIdle};
+	static constexpr u64 kIdle = ~u64{0};
 	/// One creation or clean-up at a time; taken before transactions.
 	cfs::Mutex create_lock_{CFS_LOCK_CLASS("ost sequence")};
 };

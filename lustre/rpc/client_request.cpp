@@ -180,7 +180,7 @@ void Req::queue(unsigned todo) noexcept
 		imp_.telling.fetch_add(1, std::memory_order_acq_rel);
 	unsigned before = todo_.fetch_or(todo, std::memory_order_acq_rel);
 	if ((todo & kNews) && (before & kNews)) // told together
-		imp_.telling.fetch_sub(1, std::memory_order_acq_rel);
+		news_told();
 	get();
 	if (!work_.queue(imp_.core().completions()))
 		put();
@@ -206,7 +206,13 @@ void Req::run() noexcept
 	if (todo & kSettle)
 		settle(cfs::fail(end_error_));
 	tell_user(todo);
-	if ((todo & kNews) && imp_.telling.fetch_sub(1, std::memory_order_acq_rel) == 1)
+	if (todo & kNews)
+		news_told();
+}
+
+void Req::news_told() noexcept
+{
+	if (imp_.telling.fetch_sub(1, std::memory_order_acq_rel) == 1)
 		imp_.kick();
 }
 
@@ -773,23 +779,20 @@ void Req::settle(cfs::Result<i32> r) noexcept
 		if (user_)
 			user_->on_kept(*this);
 	}
-	bool kept = false;
 	{
 		cfs::SpinGuard g(imp_.lock);
 		phase = Phase::complete;
 		imp_.leave(*this);
-		if (may_keep)
-			kept = imp_.keep(*this);
 		finished_ = cfs::Instant::now();
 		result_ = r;
+		if (!may_keep)
+			todo |= kGone;
+		else if (!imp_.keep(*this))
+			todo |= kCommitted | kGone;
+		// Before anybody else has news of it: a commit must not be told first.
+		if (user_ && todo)
+			queue(todo);
 	}
-	if (!kept) {
-		if (may_keep)
-			todo |= kCommitted;
-		todo |= kGone;
-	}
-	if (user_ && todo)
-		queue(todo);
 	if (sync_)
 		done_.complete();
 	put(); // the import's
@@ -819,7 +822,6 @@ void Req::replay() noexcept
 		cfs::SpinGuard g(imp_.lock);
 		CFS_ASSERT(phase == Phase::complete);
 		replaying = true;
-		replays_++;
 		resend = false;
 		phase = Phase::sending;
 		imp_.enlist(*this, Home::active);

@@ -167,6 +167,7 @@ private:
 	/// Out of the lists for replay: the user may go, but not before a replay on its way is
 	/// done. Under the import's lock.
 	void leave_user(unsigned todo) noexcept;
+	void news_told() noexcept;
 	void run() noexcept;
 	void tell_user(unsigned todo) noexcept;
 

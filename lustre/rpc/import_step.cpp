@@ -580,6 +580,9 @@ void ImportImpl::do_replay() noexcept
 			set_state(ImportState::replay_locks);
 			return;
 		}
+		if (r->phase != Req::Phase::complete)
+			return; // still on its way to a server that has gone: comes back by itself
+		r->replays_++;
 	}
 	r->replay();
 }
@@ -593,18 +596,11 @@ void ImportImpl::replay_done(Req &r, cfs::Result<i32> result,
 	u32 cnt = 0;
 	{
 		cfs::SpinGuard g(lock);
-		r.replaying = false;
 		cnt = r.conn_cnt;
+		lost = lost || cnt != conn_cnt_; // of a server that has gone meanwhile
+		r.replaying = false;
 		if (!lost && why == OVERFLOWED)
 			vbr_failed_ = true;
-		if (replay_req_.get() == &r) {
-			if (lost) {
-				replay_again_ = true;
-			} else {
-				replay_pos_ = Req::ByTransno::key(r);
-				replay_req_.reset();
-			}
-		}
 	}
 	if (!lost) {
 		if (why != cfs::Errno{})
@@ -617,7 +613,17 @@ void ImportImpl::replay_done(Req &r, cfs::Result<i32> result,
 		connection_lost(cnt, "a replay was not answered");
 	}
 	{
+		// Only now the next one may go: a close needs the handle that the user has just
+		// got.
 		cfs::SpinGuard g(lock);
+		if (replay_req_.get() == &r) {
+			if (lost) {
+				replay_again_ = true;
+			} else {
+				replay_pos_ = Req::ByTransno::key(r);
+				replay_req_.reset();
+			}
+		}
 		if (--r.replays_ == 0 && r.gone_)
 			r.leave_user(0);
 	}

@@ -74,8 +74,6 @@ public:
 					   bool is_close, const SavedReply &r) noexcept;
 	/// Makes the slot the client's on disk; or free, with `erase`.
 	[[nodiscard]] cfs::Result<> write_slot(osd::Transaction &tx, bool erase = false) noexcept;
-	/// The slot is on disk: a crash does not forget the client any more.
-	std::atomic<bool> durable{false};
 
 	/// The client has gone: nothing is recorded for it any more.
 	void end() noexcept;

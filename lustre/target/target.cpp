@@ -83,7 +83,6 @@ public:
 		}
 		auto c = TRY(
 			cfs::try_make<Client>(*t_.last_rcvd_, t_.reply_data_.get(), slot, data));
-		c->durable = true;
 		CFS_ASSERT((*e)->set_data(rpc::ExportSlot::target, c.get()));
 		(void)c.release();
 		return t_.recovery_.expect(**e);
@@ -265,8 +264,13 @@ cfs::Result<> Target::add_client(rpc::Export &e, const rpc::ConnectRequest &r) n
 			mark_multi();
 		// Who is answered is remembered: after a crash it may replay. Many wait for one
 		// commit.
-		TRY(save_slot(**c, false));
-		TRY(device_->sync());
+		auto saved = save_slot(**c, false);
+		if (saved)
+			saved = device_->sync();
+		if (!saved) {
+			(void)save_slot(**c, true);
+			return saved;
+		}
 	}
 	if (!e.set_data(rpc::ExportSlot::target, c->get()))
 		return cfs::fail(cfs::err::EXIST);
@@ -350,9 +354,6 @@ cfs::Result<> Modification::begin() noexcept
 
 cfs::Result<> Modification::start() noexcept
 {
-	// Until the slot is on disk, a crash would forget the client and what it did.
-	if (client_ && client_->has_slot() && !client_->durable.load(std::memory_order_relaxed))
-		tx_->set_sync();
 	TRY(tx_->start());
 	started_ = true;
 	return {};
@@ -407,8 +408,6 @@ cfs::Result<> Modification::finish(cfs::Result<> done, i32 result, u64 data) noe
 	auto stopped = tx_->stop();
 	tx_.reset();
 	started_ = false;
-	if (client_ && stopped && done)
-		client_->durable.store(true, std::memory_order_relaxed);
 	if (!done)
 		return done;
 	return recorded ? stopped : recorded;
