@@ -72,7 +72,8 @@ public:
 	/// The server has its effects on disk: it will not be replayed for their sake any more. Of
 	/// those with options.keep_committed, which stay, too.
 	virtual void on_committed(ClientRequest &) noexcept {}
-	/// The last call: rpc needs neither this object nor bulk memory any more.
+	/// The last call: rpc needs neither this object nor bulk memory any more. No replay begins
+	/// while calls like this one are owed, so none may wait for the import.
 	virtual void on_gone(ClientRequest &) noexcept {}
 
 protected:
