@@ -17,7 +17,7 @@ namespace
 class LnetCounts
 {
 	static constexpr std::size_t kSockHeader = 24, kTypeAt = 24;
-	std::size_t n_[4] = {};
+	std::size_t n_[4] = {}, unknown_ = 0;
 
 public:
 	void add(const golden::LnetPiece &p)
@@ -27,7 +27,10 @@ public:
 		auto type = std::to_integer<std::size_t>(p.bytes.at(kSockHeader + kTypeAt));
 		if (type < std::size(n_))
 			n_[type]++;
+		else
+			unknown_++;
 	}
+	[[nodiscard]] std::size_t unknown() const { return unknown_; }
 	void print() const
 	{
 		std::cout << "LNet: " << n_[1] << " PUT, " << n_[2] << " GET, " << n_[0] << " ACK, "
@@ -82,6 +85,9 @@ int main(int argc, char **argv)
 		for (const auto &[kind, shape] : comparison.seen())
 			std::cout << "  " << shape.messages << ' ' << kind << '\n';
 	lnet.print();
+	if (lnet.unknown())
+		std::cout << lnet.unknown() << " LNet messages of no known type\n";
+	problems += lnet.unknown();
 	auto kinds = comparison.seen().size();
 	std::cout << messages << " RPC messages of " << kinds << " kinds, "
 		  << kinds - std::min(kinds, bad.size()) << " of them as stock has them; "
