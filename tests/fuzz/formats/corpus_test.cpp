@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../rounds.hpp"
 #include "decode_one.hpp"
 #include "seeds.hpp"
 
@@ -131,26 +132,31 @@ TEST(FormatCorpus, ABufferCutAtAnyLengthIsHandled)
 	}
 }
 
+/// In every way that a round has.
+void corrupt(const Seed &s, std::mt19937_64 &random, GuardedMemory &memory)
+{
+	auto p = parts(s);
+	for (int round = 0; round < 400; round++) {
+		std::vector<std::byte> bytes(p.message.begin(), p.message.end());
+		// The head decides how the rest is read: half of the damage goes there.
+		std::size_t range =
+			round % 2 ? bytes.size() : std::min<std::size_t>(bytes.size(), 96);
+		for (auto hits = 1 + random() % 8; hits > 0; hits--) {
+			auto at = random() % range;
+			bytes[at] = round % 4 < 2 ? static_cast<std::byte>(random())
+						  : bytes[at] ^ std::byte{1} << random() % 8;
+		}
+		decode_bytes(p.format, p.reply, memory.copy(bytes));
+	}
+}
+
 TEST(FormatCorpus, RandomCorruptionIsHandled)
 {
 	GuardedMemory memory(kLargestMessage);
 	std::mt19937_64 random(20240607);
-	for (const auto &s : all_seeds()) {
-		auto p = parts(s);
-		for (int round = 0; round < 400; round++) {
-			std::vector<std::byte> bytes(p.message.begin(), p.message.end());
-			// The head decides how the rest is read: half of the damage goes there.
-			std::size_t range =
-				round % 2 ? bytes.size() : std::min<std::size_t>(bytes.size(), 96);
-			for (auto hits = 1 + random() % 8; hits > 0; hits--) {
-				auto at = random() % range;
-				bytes[at] = round % 4 < 2
-						    ? static_cast<std::byte>(random())
-						    : bytes[at] ^ std::byte{1} << random() % 8;
-			}
-			decode_bytes(p.format, p.reply, memory.copy(bytes));
-		}
-	}
+	for (Rounds r; r.next();)
+		for (const auto &s : all_seeds())
+			corrupt(s, random, memory);
 }
 
 } // namespace fuzz

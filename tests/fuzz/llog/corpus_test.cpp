@@ -5,6 +5,7 @@
 
 #include "libcfs/selftest/selftest.hpp"
 #include "tests/fuzz/llog/walk_one.hpp"
+#include "tests/fuzz/rounds.hpp"
 #include "tests/unit/libcfs_machine.hpp"
 
 #include <fstream>
@@ -39,19 +40,23 @@ TEST_F(LlogCorpus, EveryLogIsWalked)
 TEST_F(LlogCorpus, DamagedLogsAreWalked)
 {
 	cfs::selftest::Numbers rng(3);
-	for (auto &log : logs())
-		for (unsigned i = 0; i < 40; i++) {
-			std::string bad = log.substr(0, 1 + rng.below(log.size()));
-			for (unsigned k = 0; k < 8; k++) {
-				// Headers and lengths more often than the rest.
-				std::size_t at = rng.below(bad.size());
-				if (k % 2)
-					at = at / 4096 * 4096 + rng.below(100);
-				if (at < bad.size())
-					bad[at] = static_cast<char>(rng.next());
-			}
-			fuzz_llog::walk_one(cfs::as_bytes(bad));
+	auto all = logs();
+	auto damage = [&rng](const std::string &log) {
+		std::string bad = log.substr(0, 1 + rng.below(log.size()));
+		for (unsigned k = 0; k < 8; k++) {
+			// Headers and lengths more often than the rest.
+			std::size_t at = rng.below(bad.size());
+			if (k % 2)
+				at = at / 4096 * 4096 + rng.below(100);
+			if (at < bad.size())
+				bad[at] = static_cast<char>(rng.next());
 		}
+		fuzz_llog::walk_one(cfs::as_bytes(bad));
+	};
+	for (fuzz::Rounds r; r.next();)
+		for (auto &log : all)
+			for (unsigned i = 0; i < 40; i++)
+				damage(log);
 }
 
 } // namespace

@@ -13,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../rounds.hpp"
 #include "decode_lnet.hpp"
 #include "seeds.hpp"
 
@@ -65,14 +66,17 @@ TEST(LnetCorpus, InputsCutAtEveryLengthAreTaken)
 TEST(LnetCorpus, CorruptedInputsAreTaken)
 {
 	std::mt19937 random(4711);
-	for (const auto &i : inputs())
-		for (int k = 0; k < 200; k++) {
-			Input bad = i;
-			for (auto n = random() % 4 + 1; n > 0 && bad.size() > 1; n--)
-				bad[1 + random() % (bad.size() - 1)] =
-					static_cast<std::byte>(random());
-			feed(bad);
-		}
+	auto all = inputs();
+	auto corrupt = [&random](const Input &i) {
+		Input bad = i;
+		for (auto n = random() % 4 + 1; n > 0 && bad.size() > 1; n--)
+			bad[1 + random() % (bad.size() - 1)] = static_cast<std::byte>(random());
+		feed(bad);
+	};
+	for (Rounds r; r.next();)
+		for (const auto &i : all)
+			for (int k = 0; k < 200; k++)
+				corrupt(i);
 }
 
 } // namespace fuzz
