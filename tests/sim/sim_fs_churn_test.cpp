@@ -27,6 +27,8 @@ struct Shared {
 	bool made = false; // the directories
 	unsigned working = 2;
 	bool faults_over = true;
+	bool ended[2] = {};
+	bool lost = false; // client 1, with what it had not written
 };
 using SharedPtr = std::shared_ptr<Shared>;
 
@@ -75,6 +77,14 @@ public:
 	{
 	}
 	Tree &tree() { return t_; }
+	/// Whatever somebody else has left there.
+	void verify_own()
+	{
+		for (auto &d : kDirs)
+			t_.verify_names(d, prefix_);
+		for (auto &path : t_.below("common", kFile))
+			t_.look(path);
+	}
 
 	void step()
 	{
@@ -116,9 +126,14 @@ void churn(ClientNode &c, Shared &shared, unsigned client)
 		sleep_for(10 * kMillisecond);
 	for (unsigned i = 0; i < kSteps; i++)
 		work.step();
+	shared.ended[client] = true;
 	shared.working--;
 	while (shared.working || !shared.faults_over)
 		sleep_for(100 * kMillisecond);
+	if (shared.lost) {
+		work.verify_own();
+		return;
+	}
 	Model all = shared.models[0];
 	all.insert(shared.models[1].begin(), shared.models[1].end());
 	Tree t(*c.vfs, all, this_world().rng());
@@ -137,6 +152,41 @@ cluster::FsPtr run(World &w, const SharedPtr &shared)
 TEST(SimFsChurn, TwoClientsInTheSameDirectories)
 {
 	run_seeds(200, [](World &w) { (void)run(w, std::make_shared<Shared>()); });
+}
+
+TEST(SimFsChurn, TheNetworkBreaksMeanwhile)
+{
+	run_seeds(100, [](World &w) {
+		FaultPlan plan;
+		plan.from = 5 * kSecond;
+		plan.until = 60 * kSecond;
+		plan.reset_every = kSecond;
+		plan.partition_every = 4 * kSecond;
+		plan.partition_max = 3 * kSecond; // nobody is evicted
+		(void)run(w, std::make_shared<Shared>());
+		w.inject(plan);
+	});
+}
+
+TEST(SimFsChurn, TheOtherClientIsLostMeanwhile)
+{
+	run_seeds(100, [](World &w) {
+		auto shared = std::make_shared<Shared>();
+		shared->faults_over = false;
+		auto fs = run(w, shared);
+		w.spawn("power", [fs, shared] {
+			while (!shared->made)
+				sleep_for(kMillisecond);
+			auto step = shared->steps + this_world().rng().below(kSteps);
+			while (shared->steps < step && !shared->ended[1])
+				sleep_for(kMillisecond);
+			fs->clients[1]->crash(CrashKind::power);
+			shared->lost = true;
+			shared->working -= !shared->ended[1];
+			shared->faults_over = true;
+			fs->clients_done++;
+		});
+	});
 }
 
 TEST(SimFsChurn, AServerLosesItsPowerMeanwhile)
