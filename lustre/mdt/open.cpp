@@ -342,23 +342,17 @@ cfs::Result<> Open::replayed(IntentResult &r) noexcept
 cfs::Result<> Open::again(const target::SavedReply &saved, IntentResult &r) noexcept
 {
 	r.disposition = saved.data;
-	object_ = TRY(t_.object(rec_.fid2.is_zero() ? rec_.fid1 : rec_.fid2));
-	if (name_.empty() || replay() || (saved.data & wire::DISP_OPEN_CREATE)) {
-		// fid2 is it
-	} else {
-		Place p = TRY(t_.locate(locks_, rec_.fid1, name_, NameUse::look_up, caller_));
-		if (!p.found)
+	// Its name may be another file's by now.
+	wire::OpenHandle handle = t_.opens().find(*req_.exp(), req_.xid(), object_);
+	if (handle == wire::OpenHandle{}) {
+		if (!replay())
 			return cfs::fail(STALE);
-		object_ = TRY(t_.object(p.child));
-	}
-	TRY(object_->attr_get(attr_));
-	wire::OpenHandle handle = t_.opens().find(*req_.exp(), req_.xid());
-	if (replay() && handle == wire::OpenHandle{}) {
+		object_ = TRY(t_.object(rec_.fid2.is_zero() ? rec_.fid1 : rec_.fid2));
+		TRY(object_->attr_get(attr_));
 		TRY(open_handle());
 		handle = handle_;
 	}
-	if (handle == wire::OpenHandle{})
-		return cfs::fail(STALE);
+	TRY(object_->attr_get(attr_));
 	TRY(take_lock(r));
 	TRY(tell());
 	details.body.open_handle = handle;

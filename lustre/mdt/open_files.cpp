@@ -87,14 +87,17 @@ OpenFile *OpenFiles::take(rpc::Export &e, wire::OpenHandle handle) noexcept
 	return f;
 }
 
-wire::OpenHandle OpenFiles::find(rpc::Export &e, wire::Xid xid) noexcept
+wire::OpenHandle OpenFiles::find(rpc::Export &e, wire::Xid xid, osd::ObjectRef &object) noexcept
 {
 	ClientFiles *files = ClientFiles::of(e);
 	if (!files)
 		return {};
 	cfs::SpinGuard g(lock_);
 	auto i = files->xids_.find(xid, ClientFiles::ByXid{});
-	return i == files->xids_.end() ? wire::OpenHandle{} : i->handle;
+	if (i == files->xids_.end())
+		return {};
+	object = i->of->object;
+	return i->handle;
 }
 
 OpenFile *OpenFiles::take_any(rpc::Export &e) noexcept

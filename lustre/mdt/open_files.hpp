@@ -112,8 +112,9 @@ public:
 					 wire::Xid xid) noexcept;
 	/// Takes a handle away from the client: the caller must end it with drop(). Null: unknown.
 	[[nodiscard]] OpenFile *take(rpc::Export &e, wire::OpenHandle handle) noexcept;
-	/// The handle that a request opened before; none: handle 0.
-	[[nodiscard]] wire::OpenHandle find(rpc::Export &e, wire::Xid xid) noexcept;
+	/// The handle that a request opened before, and of what; none: handle 0.
+	[[nodiscard]] wire::OpenHandle find(rpc::Export &e, wire::Xid xid,
+					    osd::ObjectRef &object) noexcept;
 	/// Any handle of a client that is gone; null when none is left, and there will be none any
 	/// more.
 	[[nodiscard]] OpenFile *take_any(rpc::Export &e) noexcept;
