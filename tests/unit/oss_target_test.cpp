@@ -194,6 +194,7 @@ protected:
 		connect_mdt();
 		connect_client();
 		ASSERT_TRUE(create(32));
+		ASSERT_TRUE(create(32, wire::OBD_FL_DELORPHAN)); // no more will come
 	}
 
 	// ---- requests ----
@@ -647,6 +648,7 @@ protected:
 		OssTarget::SetUp();
 		connect_mdt();
 		ASSERT_TRUE(create(32));
+		ASSERT_TRUE(create(32, wire::OBD_FL_DELORPHAN)); // no more will come
 		client_ = join("client-a", a_);
 		second_ = join("client-b", b_);
 	}

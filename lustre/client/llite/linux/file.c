@@ -174,6 +174,23 @@ static bool ll_fault_in(struct iov_iter *iter, size_t window)
 	return fault_in_iov_iter_writeable(iter, n) < n;
 }
 
+/*
+ * Whether a piece that was read falls short of what the file has, because memory was missing. What
+ * one call reads is to be of one moment: nothing of it has been read then.
+ */
+static bool ll_take_back(struct kiocb *iocb, struct iov_iter *iter, ssize_t rc, size_t piece)
+{
+	if (iov_iter_rw(iter) != READ || !user_backed_iter(iter) || (rc < 0 && rc != -EFAULT) ||
+	    (rc > 0 && (size_t)rc >= piece) ||
+	    iocb->ki_pos >= i_size_read(file_inode(iocb->ki_filp)))
+		return false;
+	if (rc > 0) {
+		iov_iter_revert(iter, rc);
+		iocb->ki_pos -= rc;
+	}
+	return true;
+}
+
 /* Reads or writes a request piece by piece, until one falls short. */
 static ssize_t ll_in_pieces(struct kiocb *iocb, struct iov_iter *iter,
 			    ssize_t (*do_piece)(struct kiocb *, struct iov_iter *, size_t *))
@@ -182,6 +199,7 @@ static ssize_t ll_in_pieces(struct kiocb *iocb, struct iov_iter *iter,
 	/* What is appended should be one piece. */
 	size_t window = iocb->ki_flags & IOCB_APPEND ? MAX_RW_COUNT : LL_FAULT_WINDOW;
 	ssize_t total = 0, rc = 0;
+	bool taken_back = false;
 	size_t piece;
 
 	while (iov_iter_count(iter)) {
@@ -191,6 +209,13 @@ static ssize_t ll_in_pieces(struct kiocb *iocb, struct iov_iter *iter,
 			break;
 		}
 		rc = do_piece(iocb, iter, &piece);
+		if (!taken_back && ll_take_back(iocb, iter, rc, piece)) {
+			taken_back = true;
+			rc = -EFAULT;
+			if (!ll_fault_in(iter, MAX_RW_COUNT))
+				break;
+			continue;
+		}
 		if (rc > 0)
 			total += rc;
 		if (rc > 0 && (size_t)rc == piece)
