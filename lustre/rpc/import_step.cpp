@@ -416,6 +416,9 @@ ImportState ImportImpl::state_after_connect(u32 op_flags, u64 handle) noexcept
 	if (initial_)
 		return recovering ? ImportState::replay_locks : ImportState::recover;
 	if (again) {
+		// It knows us from a connect whose answer was lost: a new one, from the beginning.
+		if (recovering && handle != handle_)
+			resume_ = ImportState::full;
 		if (recovering)
 			return resume_ == ImportState::full ? ImportState::replay : resume_;
 		return handle == handle_ ? ImportState::recover : ImportState::evicted;
