@@ -41,6 +41,13 @@ using cfs::Result;
 
 class FileData;
 
+/// A size of a server as the VFS takes it, which counts with signed numbers.
+[[nodiscard]] constexpr u64 vfs_size(u64 size) noexcept
+{
+	constexpr u64 kMost = 0x7fffffffffffffff;
+	return size < kMost ? size : kMost;
+}
+
 // ---- a mount ----
 
 struct DataSpaceSpec {

@@ -41,11 +41,9 @@ u64 FileDataImpl::inode_size() noexcept
 
 void FileDataImpl::set_inode_size(u64 size) noexcept
 {
-	// The VFS counts with signed numbers.
-	constexpr u64 kMost = 0x7fffffffffffffff;
 	lustre_attr a{};
 	a.valid = LUSTRE_ATTR_SIZE;
-	a.size = std::min(size, kMost);
+	a.size = vfs_size(size);
 	vfs_inode_update(vi_, &a, true);
 }
 

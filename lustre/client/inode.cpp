@@ -79,8 +79,6 @@ lustre_attr attr_of(const MdtBody &b) noexcept
 		{OBD_MD_FLCTIME, LUSTRE_ATTR_CTIME}, {OBD_MD_FLBTIME, LUSTRE_ATTR_BTIME},
 		{OBD_MD_FLFLAGS, LUSTRE_ATTR_FLAGS}, {OBD_MD_FLPROJID, LUSTRE_ATTR_PROJID},
 	};
-	// The VFS counts with signed numbers.
-	constexpr u64 kSizeMax = 0x7fffffffffffffff;
 	lustre_attr a{};
 	for (const auto &t : table)
 		if (b.valid.get() & t.md)
@@ -92,7 +90,7 @@ lustre_attr attr_of(const MdtBody &b) noexcept
 	a.flags = b.flags.get();
 	a.projid = b.projid.get();
 	a.rdev = kernel_rdev(b.rdev.get());
-	a.size = b.size.get() < kSizeMax ? b.size.get() : kSizeMax;
+	a.size = vfs_size(b.size.get());
 	a.blocks = b.blocks.get();
 	a.atime = b.atime.get();
 	a.mtime = b.mtime.get();

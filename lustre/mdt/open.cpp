@@ -348,7 +348,6 @@ cfs::Result<> Open::again(const target::SavedReply &saved, IntentResult &r) noex
 		if (!replay())
 			return cfs::fail(STALE);
 		object_ = TRY(t_.object(rec_.fid2.is_zero() ? rec_.fid1 : rec_.fid2));
-		TRY(object_->attr_get(attr_));
 		TRY(open_handle());
 		handle = handle_;
 	}

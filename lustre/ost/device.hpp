@@ -141,6 +141,8 @@ private:
 	[[nodiscard]] cfs::Result<wire::Fid> fid_of_request(const wire::Obdo &oa) noexcept;
 	/// err::NOENT; err::INPROGRESS: a crash took it, and its MDT has not said yet what existed.
 	[[nodiscard]] cfs::Result<osd::ObjectRef> find(const wire::Fid &fid) noexcept;
+	/// find(), and in recovery an object that a crash took is made anew.
+	[[nodiscard]] cfs::Result<osd::ObjectRef> find_to_change(const wire::Fid &fid) noexcept;
 	[[nodiscard]] bool may_wait() noexcept;
 	/// The lock that a request asks the server to take; none in recovery.
 	[[nodiscard]] cfs::Result<ldlm::LocalLock> lock_for(const wire::Fid &fid, ldlm::Mode mode,

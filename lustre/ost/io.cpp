@@ -352,9 +352,7 @@ cfs::Result<> OstTarget::do_write(ServerRequest &req, Brw &b, cfs::Bytes inl,
 				    b.last() | (kPage - 1)));
 	else
 		prolong(req, b.fid, *b.oa, b.first(), b.last(), true);
-	if (recovering())
-		TRY(recreate(b.fid));
-	auto o = TRY(find(b.fid));
+	auto o = TRY(find_to_change(b.fid));
 	osd::Body *body = TRY(o->body());
 	GrantUse space(client_of(req));
 	auto ranges = TRY(cfs::Array<GrantRange>::make(kSubsys, b.niobufs.size()));

@@ -205,6 +205,13 @@ cfs::Result<> OstTarget::recreate(const wire::Fid &fid) noexcept
 	return {};
 }
 
+cfs::Result<osd::ObjectRef> OstTarget::find_to_change(const wire::Fid &fid) noexcept
+{
+	if (recovering())
+		TRY(recreate(fid));
+	return find(fid);
+}
+
 // ---- destruction ----
 
 cfs::Result<> OstTarget::destroy_object(ServerRequest &req, const wire::Fid &fid) noexcept
@@ -280,9 +287,7 @@ cfs::Result<> OstTarget::setattr(ServerRequest &req, rpc::RequestView<op::OstSet
 	if ((oa.valid & wire::OBD_MD_FLSIZE) && oa.size != wire::OBD_OBJECT_EOF)
 		return cfs::fail(PERM);
 	bool times = sets_times(client_of(req), req, fid, oa);
-	if (recovering())
-		TRY(recreate(fid));
-	auto o = TRY(find(fid));
+	auto o = TRY(find_to_change(fid));
 	AttrChange change(*o, oa, true, times);
 	target::Modification m(*this, &req);
 	TRY(m.begin());
@@ -325,9 +330,7 @@ cfs::Result<> OstTarget::punch(ServerRequest &req, rpc::RequestView<op::OstPunch
 	else
 		prolong(req, fid, oa, size, ldlm::kEof, true);
 	bool times = sets_times(client_of(req), req, fid, oa);
-	if (recovering())
-		TRY(recreate(fid));
-	auto o = TRY(find(fid));
+	auto o = TRY(find_to_change(fid));
 	osd::Body *body = TRY(o->body());
 	AttrChange change(*o, oa, false, times);
 	target::Modification m(*this, &req);
@@ -376,9 +379,7 @@ cfs::Result<> OstTarget::fallocate(ServerRequest &req,
 	else
 		prolong(req, fid, oa, start, end - 1, true);
 	bool times = sets_times(client_of(req), req, fid, oa);
-	if (recovering())
-		TRY(recreate(fid));
-	auto o = TRY(find(fid));
+	auto o = TRY(find_to_change(fid));
 	osd::Body *body = TRY(o->body());
 	for (bool more = true; more;) {
 		AttrChange change(*o, oa, false, times);

@@ -157,9 +157,9 @@ cfs::Result<Sequence *> Sequences::find(u64 seq, Which which) noexcept
 		return &*i;
 	if (all_.size() >= kMax)
 		return cfs::fail(cfs::err::NOSPC);
-	if (which == Which::existing && !TRY(device_.object(osd::last_id_fid(seq)))->exists())
-		return cfs::fail(cfs::err::NOENT);
 	bool fresh = !TRY(device_.object(osd::last_id_fid(seq)))->exists();
+	if (fresh && which == Which::existing)
+		return cfs::fail(cfs::err::NOENT);
 	auto made = TRY(Sequence::open(device_, ost_index_, seq));
 	// With its LAST_ID a crash would take the knowledge that there are objects to make anew.
 	if (fresh)

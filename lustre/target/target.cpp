@@ -224,6 +224,9 @@ cfs::Result<> Target::may_connect(const rpc::ConnectRequest &) noexcept
 cfs::Result<> Target::save_slot(Client &c, bool erase) noexcept
 {
 	auto tx = TRY(device_->begin());
+	// Who is answered is remembered: after a crash it may replay. Many wait for one commit.
+	if (!erase)
+		tx->set_sync();
 	TRY(last_rcvd_->declare_slot(*tx, c.slot()));
 	TRY(tx->start());
 	auto written = c.write_slot(*tx, erase);
@@ -262,12 +265,7 @@ cfs::Result<> Target::add_client(rpc::Export &e, const rpc::ConnectRequest &r) n
 	if (slot != kNoSlot) {
 		if (multi)
 			mark_multi();
-		// Who is answered is remembered: after a crash it may replay. Many wait for one
-		// commit.
-		auto saved = save_slot(**c, false);
-		if (saved)
-			saved = device_->sync();
-		if (!saved) {
+		if (auto saved = save_slot(**c, false); !saved) {
 			(void)save_slot(**c, true);
 			return saved;
 		}

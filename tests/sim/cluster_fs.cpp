@@ -209,6 +209,17 @@ FsPtr make_fs(s::World &w, const FsSpec &spec)
 	return fs;
 }
 
+void lose_power(Fs &fs)
+{
+	auto &rng = s::this_world().rng();
+	std::size_t n = rng.below(fs.servers.size());
+	fs.servers[n]->crash(s::CrashKind::power);
+	// The MDT forgets what it was still to remove.
+	fs.spec.may_leave_objects |= n == 0;
+	s::sleep_for(rng.below(30 * s::kSecond));
+	fs.servers[n]->restart();
+}
+
 void on_client(const FsPtr &fs, unsigned n, std::function<void(ClientNode &)> main,
 	       std::function<bool()> may)
 {

@@ -93,4 +93,7 @@ struct ClientNode {
 void on_client(const FsPtr &fs, unsigned n, std::function<void(ClientNode &)> main,
 	       std::function<bool()> may = {});
 
+/// Any of the servers loses its power, for some time. In a driver.
+void lose_power(Fs &fs);
+
 } // namespace cluster

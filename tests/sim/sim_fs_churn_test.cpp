@@ -149,6 +149,14 @@ cluster::FsPtr run(World &w, const SharedPtr &shared)
 	return fs;
 }
 
+/// For a number of clients' steps, unless something is over before.
+void wait_steps(const Shared &shared, const std::function<bool()> &over)
+{
+	auto step = shared.steps + this_world().rng().below(kSteps);
+	while (shared.steps < step && !over())
+		sleep_for(kMillisecond);
+}
+
 TEST(SimFsChurn, TwoClientsInTheSameDirectories)
 {
 	run_seeds(200, [](World &w) { (void)run(w, std::make_shared<Shared>()); });
@@ -177,9 +185,7 @@ TEST(SimFsChurn, TheOtherClientIsLostMeanwhile)
 		w.spawn("power", [fs, shared] {
 			while (!shared->made)
 				sleep_for(kMillisecond);
-			auto step = shared->steps + this_world().rng().below(kSteps);
-			while (shared->steps < step && !shared->ended[1])
-				sleep_for(kMillisecond);
+			wait_steps(*shared, [&] { return shared->ended[1]; });
 			fs->clients[1]->crash(CrashKind::power);
 			shared->lost = true;
 			shared->working -= !shared->ended[1];
@@ -200,15 +206,8 @@ TEST(SimFsChurn, AServerLosesItsPowerMeanwhile)
 			while (!shared->made)
 				sleep_for(10 * kMillisecond);
 			for (auto times = rng.between(1, 3); times && shared->working; times--) {
-				unsigned step =
-					shared->steps + static_cast<unsigned>(rng.below(kSteps));
-				while (shared->steps < step && shared->working)
-					sleep_for(kMillisecond);
-				std::size_t n = rng.below(fs->servers.size());
-				fs->servers[n]->crash(CrashKind::power);
-				fs->spec.may_leave_objects |= n == 0;
-				sleep_for(rng.below(30 * kSecond));
-				fs->servers[n]->restart();
+				wait_steps(*shared, [&] { return !shared->working; });
+				cluster::lose_power(*fs);
 			}
 			shared->faults_over = true;
 		});

@@ -130,14 +130,8 @@ TEST(SimFs, AServerLosesItsPowerAndTheWorkGoesOn)
 			Rng &rng = this_world().rng();
 			while (!fs->ready)
 				sleep_for(100 * kMillisecond);
-			for (auto times = rng.between(1, 3); times && wait_step(*shared); times--) {
-				std::size_t n = rng.below(fs->servers.size());
-				fs->servers[n]->crash(CrashKind::power);
-				// The MDT forgets what it was still to remove.
-				fs->spec.may_leave_objects |= n == 0;
-				sleep_for(rng.below(30 * kSecond));
-				fs->servers[n]->restart();
-			}
+			for (auto times = rng.between(1, 3); times && wait_step(*shared); times--)
+				cluster::lose_power(*fs);
 			shared->faults_over = true;
 		});
 	});

@@ -494,49 +494,56 @@ void check_ended(Scene &s)
 				      "a replay was not executed once");
 }
 
+/// Plays on a target's node, with what the disk knows of clients.
+void on_scene(World &w, std::function<void(Scene &, LastRcvd &)> play)
+{
+	auto disk = std::make_shared<osd::mem::Disk>(osd::mem::DiskOptions{.svname = kTarget});
+	w.add_node("mds").start([disk, play = std::move(play)] {
+		check(cfs_core_start() == 0, "core");
+		{
+			osd::DeviceRef device = mount(*disk);
+			auto file = LastRcvd::open(*device, kSpec);
+			auto s = std::make_unique<Scene>();
+			play(*s, **file);
+			s.reset();
+			file->reset();
+		}
+		cfs_core_stop();
+	});
+}
+
 TEST(SimTarget, RecoveryEndsForEverybodyInTime)
 {
 	run_seeds([](World &w) {
-		auto disk =
-			std::make_shared<osd::mem::Disk>(osd::mem::DiskOptions{.svname = kTarget});
-		w.add_node("mds").start([disk] {
-			check(cfs_core_start() == 0, "core");
-			{
-				osd::DeviceRef device = mount(*disk);
-				auto file = LastRcvd::open(*device, kSpec);
-				auto s = std::make_unique<Scene>();
-				deal(*s, this_world().rng());
-				join(*s, **file);
-				target::RecoverySpec spec{kTarget};
-				auto on = s->recovery.start(cfs_node_current(), spec,
-							    static_cast<Transno>(100));
-				check(on && *on, "recovery does not begin");
-				for (Guest &g : s->guests) {
-					s->running++;
-					this_node().spawn("client", [&s = *s, &g] {
-						s.visit(g);
-						s.running--;
-					});
-				}
-				auto begin = this_world().now();
-				bool someone = std::ranges::any_of(s->guests, [](const Guest &g) {
-					return g.manner != Manner::absent;
+		on_scene(w, [](Scene &s, LastRcvd &file) {
+			deal(s, this_world().rng());
+			join(s, file);
+			target::RecoverySpec spec{kTarget};
+			auto on = s.recovery.start(cfs_node_current(), spec,
+						   static_cast<Transno>(100));
+			check(on && *on, "recovery does not begin");
+			for (Guest &g : s.guests) {
+				s.running++;
+				this_node().spawn("client", [&s, &g] {
+					s.visit(g);
+					s.running--;
 				});
-				// Without anybody the time never begins: an administrator ends it.
-				if (!someone) {
-					sleep_for(100 * kSecond);
-					s->recovery.abort();
-				}
-				while (s->running || s->recovery.active())
-					sleep_for(kSecond);
-				check(this_world().now() - begin < 1100 * kSecond,
-				      "recovery took longer than its hard limit");
-				check_ended(*s);
-				s->recovery.stop();
-				s.reset();
-				file->reset();
 			}
-			cfs_core_stop();
+			auto begin = this_world().now();
+			bool someone = std::ranges::any_of(s.guests, [](const Guest &g) {
+				return g.manner != Manner::absent;
+			});
+			// Without anybody the time never begins: an administrator ends it.
+			if (!someone) {
+				sleep_for(100 * kSecond);
+				s.recovery.abort();
+			}
+			while (s.running || s.recovery.active())
+				sleep_for(kSecond);
+			check(this_world().now() - begin < 1100 * kSecond,
+			      "recovery took longer than its hard limit");
+			check_ended(s);
+			s.recovery.stop();
 		});
 	});
 }
@@ -545,34 +552,23 @@ TEST(SimTarget, RecoveryEndsForEverybodyInTime)
 TEST(SimTarget, NumbersThatNobodyGaveAreNotReplayed)
 {
 	run_seeds([](World &w) {
-		auto disk =
-			std::make_shared<osd::mem::Disk>(osd::mem::DiskOptions{.svname = kTarget});
-		w.add_node("mds").start([disk] {
-			check(cfs_core_start() == 0, "core");
-			{
-				osd::DeviceRef device = mount(*disk);
-				auto file = LastRcvd::open(*device, kSpec);
-				auto s = std::make_unique<Scene>();
-				s->guests.resize(1);
-				s->guests[0].replays = {101, ~u64{0} - 1};
-				join(*s, **file);
-				check(s->recovery
-					      .start(cfs_node_current(), {kTarget},
-						     static_cast<Transno>(100))
-					      .has_value(),
-				      "start");
-				s->visit(s->guests[0]);
-				check(s->executed == std::vector<u64>{101}, "executed");
-				check(s->guests[0].exp->evicted, "not evicted");
-				s->recovery.gone(*s->guests[0].exp);
-				while (s->recovery.active())
-					sleep_for(kSecond);
-				check(s->recovery.counts().queued == 0, "something is left");
-				s->recovery.stop();
-				s.reset();
-				file->reset();
-			}
-			cfs_core_stop();
+		on_scene(w, [](Scene &s, LastRcvd &file) {
+			s.guests.resize(1);
+			s.guests[0].replays = {101, ~u64{0} - 1};
+			join(s, file);
+			check(s.recovery
+				      .start(cfs_node_current(), {kTarget},
+					     static_cast<Transno>(100))
+				      .has_value(),
+			      "start");
+			s.visit(s.guests[0]);
+			check(s.executed == std::vector<u64>{101}, "executed");
+			check(s.guests[0].exp->evicted, "not evicted");
+			s.recovery.gone(*s.guests[0].exp);
+			while (s.recovery.active())
+				sleep_for(kSecond);
+			check(s.recovery.counts().queued == 0, "something is left");
+			s.recovery.stop();
 		});
 	});
 }
@@ -580,48 +576,35 @@ TEST(SimTarget, NumbersThatNobodyGaveAreNotReplayed)
 TEST(SimTarget, AbortReleasesWhoeverWaits)
 {
 	run_seeds([](World &w) {
-		auto disk =
-			std::make_shared<osd::mem::Disk>(osd::mem::DiskOptions{.svname = kTarget});
-		w.add_node("mds").start([disk] {
-			check(cfs_core_start() == 0, "core");
-			{
-				osd::DeviceRef device = mount(*disk);
-				auto file = LastRcvd::open(*device, kSpec);
-				auto s = std::make_unique<Scene>();
-				deal(*s, this_world().rng());
-				join(*s, **file);
-				target::RecoverySpec spec{kTarget};
-				check(s->recovery
-					      .start(cfs_node_current(), spec,
-						     static_cast<Transno>(100))
-					      .has_value(),
-				      "start");
-				for (Guest &g : s->guests) {
-					s->running++;
-					this_node().spawn("client", [&s = *s, &g] {
-						s.visit(g);
-						s.running--;
-					});
-				}
-				sleep_for(this_world().rng().below(70 * kSecond));
-				bool stop = this_world().rng().below(2);
-				if (stop)
-					s->recovery.stop();
-				else
-					s->recovery.abort();
-				auto begin = this_world().now();
-				while (s->recovery.active())
-					sleep_for(kMillisecond);
-				check(this_world().now() - begin < 5 * kSecond, "abort waits");
-				while (s->running)
-					sleep_for(kSecond);
-				check(s->recovery.counts().queued == 0, "something is left");
-				if (!stop)
-					s->recovery.stop();
-				s.reset();
-				file->reset();
+		on_scene(w, [](Scene &s, LastRcvd &file) {
+			deal(s, this_world().rng());
+			join(s, file);
+			target::RecoverySpec spec{kTarget};
+			check(s.recovery.start(cfs_node_current(), spec, static_cast<Transno>(100))
+				      .has_value(),
+			      "start");
+			for (Guest &g : s.guests) {
+				s.running++;
+				this_node().spawn("client", [&s, &g] {
+					s.visit(g);
+					s.running--;
+				});
 			}
-			cfs_core_stop();
+			sleep_for(this_world().rng().below(70 * kSecond));
+			bool stop = this_world().rng().below(2);
+			if (stop)
+				s.recovery.stop();
+			else
+				s.recovery.abort();
+			auto begin = this_world().now();
+			while (s.recovery.active())
+				sleep_for(kMillisecond);
+			check(this_world().now() - begin < 5 * kSecond, "abort waits");
+			while (s.running)
+				sleep_for(kSecond);
+			check(s.recovery.counts().queued == 0, "something is left");
+			if (!stop)
+				s.recovery.stop();
 		});
 	});
 }

@@ -26,38 +26,15 @@
 #include "rpc/format/ops_ldlm.hpp"
 #include "rpc/format/ops_ost.hpp"
 #include "rpc/rpc.hpp"
+#include "tests/unit/lnet_nodes.hpp"
 
 namespace rpctest
 {
 
 using namespace rpc;
 using lnet::Nid;
+using lnet_test::LoNi;
 using namespace std::chrono_literals;
-
-/// One interface of a node, by address.
-class LoNi final : public lnet::Lnd
-{
-	lnet::sock::SockLnd &lnd_;
-	std::uint32_t addr_;
-
-public:
-	LoNi(lnet::sock::SockLnd &lnd, std::uint32_t addr) : lnd_(lnd), addr_(addr) {}
-	lnet::LndType type() const noexcept override { return lnet::LndType::tcp; }
-	cfs::Result<cfs::UniquePtr<lnet::NetworkInterface>>
-	startup(cfs::Node &, lnet::Net net, std::string_view, lnet::Upcalls &up) noexcept override
-	{
-		cfs_netif i{};
-		strcpy(i.name, "lo");
-		i.addr.length = 4;
-		for (int b = 0; b < 4; b++)
-			i.addr.bytes[b] = static_cast<std::uint8_t>(addr_ >> (24 - 8 * b));
-		i.up = 1;
-		auto ni = cfs::try_make<lnet::sock::SockNi>(lnd_, up, net, i);
-		if (!ni)
-			return cfs::fail(ni.error());
-		return cfs::UniquePtr<lnet::NetworkInterface>(std::move(*ni));
-	}
-};
 
 inline std::uint32_t fresh_port()
 {
