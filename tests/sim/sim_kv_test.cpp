@@ -2,6 +2,9 @@
 //
 // Eight clients and a server that lose each other, crash, and come back: see kv.hpp for what is
 // checked all the time, and check_end() for what is in the end.
+#include <sstream>
+
+#include "lustre/kv_selftest/load.hpp"
 #include "tests/sim/kv.hpp"
 
 namespace
@@ -9,6 +12,7 @@ namespace
 
 using namespace cfs::sim;
 using kv::Book;
+using kv::u32;
 using kv::u64;
 
 struct Scene {
@@ -25,7 +29,7 @@ void run_client(cluster::Stack &s, Book &book, lnet::Nid server, const Scene &sc
 	book.finished.erase(node); // another life
 	if (auto it = book.running.find(node); it != book.running.end())
 		book.lost.insert(it->second); // its memory went with the crash
-	kv::Client client(s, book, server);
+	kv::ClientKeeper client(s, book, server);
 	book.running[node] = client.uuid();
 	int threads = 2;
 	for (int t = 0; t < 2; t++)
@@ -49,7 +53,7 @@ void check_end(const Book &book, osd::mem::Disk &disk)
 	auto device = cluster::mount(disk, kv::kTarget);
 	std::map<u64, std::pair<unsigned, u64>> found;
 	for (unsigned k = 0; k < kv::kKeys; k++) {
-		auto list = kv::Server::list(*device, k);
+		auto list = kv::list_on(*device, k);
 		for (u64 place = 0; place < list.size(); place++) {
 			u64 n = list[place];
 			cluster::check(book.tried.contains(n), "a number that nobody appended");
@@ -186,6 +190,99 @@ TEST(SimKv, EverythingAtOnce)
 		plan.reset_every = 5 * kSecond;
 		plan.clock_every = 20 * kSecond;
 		(void)make_world(w, scene, plan);
+	});
+}
+
+// ---- the load that kv_client.ko runs ----
+
+/// What the loads of two nodes showed at their ends.
+struct Shown {
+	Book book;
+	std::string told[2];
+	unsigned ended = 0;
+};
+
+void run_load(cluster::Stack &s, Shown &shown, lnet::Nid server, u32 id)
+{
+	kv::Load load;
+	kv::LoadSpec spec;
+	spec.client = {kv::kTarget, {&server, 1}};
+	spec.id = id;
+	spec.threads = 3;
+	spec.steps = 15;
+	spec.seed = this_world().rng().below(1000);
+	spec.pause = cfs::Duration::seconds(4);
+	cluster::must(load.start(s.node, *s.rpc, *s.ldlm, spec), "no load");
+	while (load.running() > 0)
+		sleep_for(kSecond);
+	char text[4096];
+	cfs::FormatSink out(text);
+	load.show_told(out);
+	shown.told[id - 1] = std::string(text, out.size());
+	const auto &c = load.counters();
+	cluster::check(c.failed == 0 && c.wrong == 0 && c.evicted == 0, "a client came to harm");
+	cluster::check(c.appended + c.reads == u64{spec.threads} * spec.steps, "steps are missing");
+	load.stop();
+	shown.ended++;
+}
+
+/// Every line of a load names a number of that client, which is at that place.
+void check_told(const Shown &shown, osd::mem::Disk &disk)
+{
+	auto device = cluster::mount(disk, kv::kTarget);
+	std::vector<u64> lists[kv::kKeys];
+	std::size_t on_disk = 0, lines = 0;
+	for (unsigned k = 0; k < kv::kKeys; k++) {
+		lists[k] = kv::list_on(*device, k);
+		on_disk += lists[k].size();
+	}
+	for (u64 id = 1; id <= 2; id++) {
+		std::istringstream in(shown.told[id - 1]);
+		u64 number = 0, key = 0, place = 0, committed = 0;
+		while (in >> number >> key >> place >> committed) {
+			cluster::check(number >> 32 == id && key < kv::kKeys, "a strange line");
+			cluster::check(place < lists[key].size() && lists[key][place] == number,
+				       "an append is not where its client was told");
+			lines++;
+		}
+	}
+	cluster::check(lines == on_disk && lines > 0, "appended and not told");
+}
+
+TEST(SimKv, WhatALoadShowsIsOnTheDisk)
+{
+	run_seeds(20, [](World &w) {
+		auto shown = std::make_shared<Shown>();
+		auto disk = cluster::make_disk(kv::kTarget, 64 << 20);
+		Node &server = w.add_node("server");
+		lnet::Nid nid = lnet::sim::nid_of(server);
+		cluster::start(server, [=](cluster::Stack &s) {
+			kv::serve(s, shown->book, *disk, cfs::Duration::seconds(3));
+		});
+		auto clients = lnet::sim::add_nodes(w, 2, "c");
+		for (u32 i = 0; i < 2; i++)
+			cluster::start(*clients[i],
+				       [=](cluster::Stack &s) { run_load(s, *shown, nid, i + 1); });
+		FaultPlan plan;
+		plan.from = kSecond;
+		plan.until = 25 * kSecond;
+		plan.crash_every = 10 * kSecond;
+		plan.crash_nodes = {&server};
+		w.inject(plan);
+		Node &judge = w.add_node("judge");
+		w.spawn("script", [=, &server, &judge] {
+			while (shown->ended < 2)
+				sleep_for(kSecond);
+			while (!server.up())
+				sleep_for(kSecond);
+			server.stop();
+			server.wait_down();
+			judge.start([=] {
+				cluster::check(cfs_core_start() == 0, "core");
+				check_told(*shown, *disk);
+				cfs_core_stop();
+			});
+		});
 	});
 }
 
