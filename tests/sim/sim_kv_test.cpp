@@ -150,6 +150,32 @@ TEST(SimKv, ResetsAndPartitions)
 	});
 }
 
+TEST(SimKv, AnswersAreLostAndGivenAgain)
+{
+	unsigned rebuilt = 0, runs = 0;
+	run_seeds(30, [&](World &w) {
+		Scene scene;
+		scene.clients = 3;
+		scene.steps = 60;
+		scene.pause = kMillisecond;
+		FaultPlan plan;
+		plan.from = kSecond / 10;
+		plan.until = 20 * kSecond;
+		plan.reset_every = 10 * kMillisecond;
+		auto v = make_world(w, scene, plan);
+		runs++;
+		w.spawn("count", [v, &rebuilt] {
+			while (v.book->finished.size() < v.clients.size())
+				sleep_for(kSecond);
+			rebuilt += v.book->rebuilt;
+		});
+	});
+	// Every second run has one.
+	if (runs >= 10) {
+		EXPECT_GT(rebuilt, 0u);
+	}
+}
+
 TEST(SimKv, TheServerCrashes)
 {
 	run_seeds(30, [](World &w) {
