@@ -142,6 +142,9 @@ public:
 	[[nodiscard]] Router &router() noexcept { return router_; }
 	/// The peer NI of a NID, made with the credits that its network's interface says.
 	[[nodiscard]] cfs::Result<cfs::RefPtr<PeerNi>> peer_ni(const Nid &nid) noexcept;
+	/// The peer's NID that is reached best from interfaces of ours, the one whose turn it is of
+	/// equals; none: all are behind gateways.
+	[[nodiscard]] Nid best_nid(Peer &peer) noexcept;
 	/// Our list of NIDs as peers get it.
 	[[nodiscard]] cfs::RefPtr<PingTarget> ping_list() noexcept;
 	[[nodiscard]] cfs::Node &node() noexcept { return node_; }
@@ -203,6 +206,8 @@ private:
 	[[nodiscard]] cfs::RefPtr<Ni> best_ni(Net net) noexcept;
 	[[nodiscard]] cfs::RefPtr<Ni> ni_for(Net net, PeerNi *remember) noexcept;
 	[[nodiscard]] bool on_net(Net net) noexcept;
+	/// Of the healthiest interface on a network that is up; -1: none is.
+	[[nodiscard]] int net_health(Net net) noexcept;
 	[[nodiscard]] unsigned ni_count() noexcept;
 
 	// health and time (monitor.cpp)

@@ -391,17 +391,24 @@ void Discovery::work() noexcept
 
 bool Discovery::lost(const Peer &p, const Probe &probe) noexcept
 {
-	return probe.sent_ && !probe.answered_ && probe.status_ == TIMEDOUT &&
-	       p.last_check == cfs::Instant{} && p.repeated < core_.settings().retry_count;
+	if (probe.answered_)
+		return false;
+	// A gateway's state is decided by its ping, but by two where it has two ways.
+	bool others = p.count() > 1;
+	bool gateway = p.last_check != cfs::Instant{};
+	std::uint32_t limit = gateway ? others : core_.settings().retry_count;
+	return p.repeated < limit && (others || (probe.sent_ && probe.status_ == TIMEDOUT));
 }
 
 Nid Discovery::way_to(Peer &p) noexcept
 {
 	auto ni = core_.peers().find(p.contact);
-	// What was lost on that way is sent on whichever is best.
-	if (p.repeated || !ni || ni->peer().get() != &p)
-		return p.primary();
-	return p.contact;
+	// What was lost on that way, or is ill, is not asked again: whichever is best.
+	if (!p.repeated && ni && ni->peer().get() == &p &&
+	    ni->health.load(std::memory_order_relaxed) == kHealthMax)
+		return p.contact;
+	Nid best = core_.best_nid(p);
+	return best.is_none() ? p.primary() : best;
 }
 
 void Discovery::bound(Peer &p, const Probe &probe) noexcept
@@ -498,11 +505,12 @@ cfs::Result<> Discovery::send_push(Peer &p) noexcept
 	probe->sequence_ = list->sequence();
 	TRY(arm(*probe, 0));
 	// Back over the way the peer's list came: there it is sure to be heard.
-	Nid self = core_.is_local(p.reply_to) && !p.repeated ? p.reply_to : Nid{};
+	Nid to = way_to(p);
+	bool same = to == p.contact && !p.repeated && core_.is_local(p.reply_to);
 	p.state.fetch_or(LNET_PEER_PUSH_SENT, std::memory_order_acq_rel);
 	p.probe = probe;
-	auto r = core_.put(self, probe->md_, true, process(way_to(p)), wire::LNET_RESERVED_PORTAL,
-			   wire::LNET_PROTO_PING_MATCHBITS, 0, 0);
+	auto r = core_.put(same ? p.reply_to : Nid{}, probe->md_, true, process(to),
+			   wire::LNET_RESERVED_PORTAL, wire::LNET_PROTO_PING_MATCHBITS, 0, 0);
 	if (!r) {
 		probe->status_ = r.error();
 		(void)core_.unlink(probe->md_);

@@ -76,6 +76,17 @@ bool Core::on_net(Net net) noexcept
 	return false;
 }
 
+int Core::net_health(Net net) noexcept
+{
+	cfs::RcuGuard rcu;
+	int best = -1;
+	for (auto &slot : nis_)
+		if (Ni *ni = slot.load(std::memory_order_acquire);
+		    ni && ni->net() == net && ni->up())
+			best = std::max(best, ni->health.load(std::memory_order_relaxed));
+	return best;
+}
+
 unsigned Core::ni_count() noexcept
 {
 	cfs::RcuGuard rcu;
@@ -121,30 +132,38 @@ cfs::Result<> Core::choose_gateway(Msg &m, Net net) noexcept
 	return {};
 }
 
-cfs::Result<> Core::choose_rail(Msg &m, Peer &peer) noexcept
+Nid Core::best_nid(Peer &peer) noexcept
 {
-	// The peer's best NID on a network of ours; what was asked for when all are the same.
-	Nid asked = m.tx.header.dest.nid;
-	Nid best;
-	int best_health = -1, best_queue = 0;
+	// A router says that a NID is down when nobody pings it there: that decides between equals.
+	struct Rank {
+		int health = -1;
+		bool up = false;
+		int queue = 0;
+		auto operator<=>(const Rank &) const noexcept = default;
+	} best_rank;
 	std::uint32_t best_uses = 0;
+	Nid best;
 	peer.for_each([&](PeerNi &n) {
-		if (!on_net(n.nid().net()))
+		int ours = net_health(n.nid().net());
+		if (ours < 0)
 			return;
-		bool down =
-			n.announced.load(std::memory_order_relaxed) == wire::LNET_NI_STATUS_DOWN;
-		int health = down ? 0 : n.health.load(std::memory_order_relaxed);
-		int queue = std::min(0, n.tx_credits.level().available);
 		auto uses = n.uses.load(std::memory_order_relaxed);
-		if (health < best_health ||
-		    (health == best_health &&
-		     (queue < best_queue || (queue == best_queue && uses >= best_uses))))
+		Rank rank{std::min(ours, n.health.load(std::memory_order_relaxed)),
+			  n.announced.load(std::memory_order_relaxed) != wire::LNET_NI_STATUS_DOWN,
+			  std::min(0, n.tx_credits.level().available)};
+		if (rank < best_rank || (rank == best_rank && uses >= best_uses))
 			return;
 		best = n.nid();
-		best_health = health;
-		best_queue = queue;
+		best_rank = rank;
 		best_uses = uses;
 	});
+	return best;
+}
+
+cfs::Result<> Core::choose_rail(Msg &m, Peer &peer) noexcept
+{
+	Nid asked = m.tx.header.dest.nid;
+	Nid best = best_nid(peer);
 	if (best.is_none()) // none of them is near: by a gateway, to the one asked for
 		return choose_gateway(m, asked.net());
 	m.tx.header.dest.nid = best;

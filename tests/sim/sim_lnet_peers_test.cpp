@@ -5,6 +5,7 @@
 
 #include "libcfs/sim/gtest.hpp"
 #include "libcfs/sim/net.hpp"
+#include "lnet/load.hpp"
 #include "tests/sim/lnet_traffic.hpp"
 
 namespace
@@ -347,6 +348,73 @@ TEST(SimLnetPeers, TrafficSurvivesTheLossOfARail)
 				lnet::sim::set_interface(n, eth, true);
 			}
 		});
+	});
+}
+
+/// Some messages: how many of them failed.
+std::uint64_t failures(Network &net, const Nid &to)
+{
+	LoadSpec load;
+	load.target = {to};
+	load.size = 4096;
+	load.concurrency = 4;
+	load.time = cfs::Duration::millis(20);
+	auto r = run_load(static_cast<Core &>(net).node(), net, load);
+	EXPECT_TRUE(r);
+	EXPECT_TRUE(r->messages > 0 || r->failed > 0);
+	return r->failed;
+}
+
+TEST(SimLnetPeers, ARailOfAGatewayStaysDownAndItsTrafficGoesOn)
+{
+	run_seeds(kSeeds, [](World &w) {
+		auto nodes = lnet::sim::add_nodes(w, 2);
+		auto end = std::make_shared<Meeting>(2);
+		auto setup = [] {
+			auto &c = lnet::sim::control();
+			Settings s = c.settings();
+			s.router_check_interval = 4;
+			s.router_ping_timeout = 4;
+			s.transaction_timeout = 30;
+			EXPECT_TRUE(c.set_settings(s));
+		};
+		lnet::sim::NodeConfig near, gateway;
+		near.networks = "tcp(eth0),tcp1(eth1)";
+		gateway.networks = "tcp(eth0),tcp1(eth1),tcp2(eth2)";
+		Nid gw = nid_of(*nodes[1]);
+		unsigned eth = static_cast<unsigned>(w.rng().below(2));
+		Node *loser = nodes[w.rng().below(2)];
+		lnet::sim::start(
+			*nodes[0],
+			[=](Network &net) {
+				setup();
+				auto &c = lnet::sim::control();
+				EXPECT_TRUE(c.add_route(
+					{.net = make_net(LndType::tcp, 2), .gateway = gw}));
+				settle();
+				EXPECT_EQ(failures(net, gw), 0u);
+				sleep_for(this_world().rng().below(10 * kSecond));
+				lnet::sim::set_interface(*loser, eth, false);
+				// What was under way on it is lost, and until then, what follows.
+				(void)failures(net, gw);
+				sleep_for(40 * kSecond);
+				for (int i = 0; i < 40; i++) {
+					EXPECT_EQ(failures(net, gw), 0u);
+					sleep_for(this_world().rng().below(3 * kSecond));
+				}
+				end->wait();
+			},
+			near);
+		lnet::sim::start(
+			*nodes[1],
+			[=](Network &net) {
+				setup();
+				EXPECT_TRUE(lnet::sim::control().set_routing(true));
+				auto sink = LoadSink::make(net);
+				EXPECT_TRUE(sink);
+				end->wait();
+			},
+			gateway);
 	});
 }
 
