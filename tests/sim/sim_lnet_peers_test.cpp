@@ -409,7 +409,9 @@ TEST(SimLnetPeers, ARailOfAGatewayStaysDownAndItsTrafficGoesOn)
 			*nodes[1],
 			[=](Network &net) {
 				setup();
-				EXPECT_TRUE(lnet::sim::control().set_routing(true));
+				auto &c = lnet::sim::control();
+				EXPECT_TRUE(c.set_router_buffers(6, 6, 2)); // not gigabytes
+				EXPECT_TRUE(c.set_routing(true));
 				auto sink = LoadSink::make(net);
 				EXPECT_TRUE(sink);
 				end->wait();
