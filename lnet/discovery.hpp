@@ -159,8 +159,8 @@ private:
 	/// Binds a probe's buffer and keeps it in mind.
 	[[nodiscard]] cfs::Result<> arm(Probe &probe, std::uint32_t options) noexcept;
 	void step(Peer &p) noexcept;
-	/// No answer came, and another probe may have one: this one's connection had died unnoticed,
-	/// or there is another way.
+	/// No answer came, and another probe may have one: this one's connection had died
+	/// unnoticed, or there is another way.
 	[[nodiscard]] bool lost(const Peer &p, const Probe &probe) noexcept;
 	/// The peer's NID that a probe is sent to.
 	[[nodiscard]] Nid way_to(Peer &p) noexcept;
