@@ -3,24 +3,15 @@
 // Module parameters that are small languages (spec 01 section 15.1).
 #pragma once
 
-#include <array>
 #include <string_view>
 
 #include "libcfs/mem.hpp"
+#include "lnet/config_text.hpp"
 #include "lnet/control.hpp"
 #include "lnet/nid.hpp"
 
 namespace lnet
 {
-
-/// One interface to bring up.
-struct NetworkSpec {
-	static constexpr std::size_t kNameMax = 15; ///< of a network interface
-
-	Net net{};
-	std::array<char, kNameMax + 1> name{}; ///< NUL-terminated; empty: the driver's choice
-	[[nodiscard]] std::string_view if_name() const noexcept { return name.data(); }
-};
 
 /// What `networks` says, in its order.
 struct NetworksSpec {
@@ -30,9 +21,9 @@ struct NetworksSpec {
 	std::size_t count = 0;
 };
 
-/// Reads `tcp0(eth0,eth1),o2ib(ib0)`. Entries of network `lo` count for nothing; an empty text is
-/// `tcp`. err::INVAL for what is not of that form, err::OPNOTSUPP for CPT lists (`tcp[0,1](eth0)`),
-/// err::NOSPC for more than kMax interfaces.
+/// Reads `networks` (NetworksReader). An empty text is `tcp`. err::INVAL for what is not of that
+/// form, err::RANGE for CPU partitions beyond CptSet::kMax, err::NOSPC for more than kMax
+/// interfaces.
 [[nodiscard]] cfs::Result<NetworksSpec> parse_networks(std::string_view text) noexcept;
 
 /// Reads `ip2nets`: of entries like `tcp(eth0) 192.168.1.[2-8/2]; o2ib 10.*.*.*` the networks of
@@ -40,9 +31,6 @@ struct NetworksSpec {
 /// counts. An entry without an address is for every node. Errors as above.
 [[nodiscard]] cfs::Result<NetworksSpec> parse_ip2nets(std::string_view text,
 						      std::span<const std::uint32_t> own) noexcept;
-
-/// Whether an address (IPv4, host order) is in a range such as 192.168.[1-2,7].*; err::INVAL.
-[[nodiscard]] cfs::Result<bool> in_ip_range(std::string_view range, std::uint32_t addr) noexcept;
 
 /// What `routes` says, in its order.
 struct RoutesSpec {

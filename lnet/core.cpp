@@ -194,6 +194,8 @@ cfs::Result<Nid> Core::add_ni(Lnd &lnd, Net net, std::string_view if_name,
 	cfs::MutexGuard g(config_lock_);
 	if (ni_by_nid(ni->nid()))
 		return cfs::fail(EXIST);
+	if (!wishes.cpts.empty())
+		some_bound_.store(true, std::memory_order_relaxed);
 	auto *slot = std::find_if(std::begin(nis_), std::end(nis_),
 				  [](auto &s) { return !s.load(std::memory_order_relaxed); });
 	if (slot == std::end(nis_))
@@ -456,7 +458,16 @@ bool Core::is_local(const Nid &nid) noexcept
 
 unsigned Core::cpt_of(const Nid &nid) noexcept
 {
-	return nid.hash() % cfs_cpt_count();
+	// Where an interface on its network works; anywhere when there is none.
+	CptSet cpts;
+	if (some_bound_.load(std::memory_order_relaxed)) {
+		cfs::RcuGuard rcu;
+		for (auto &slot : nis_)
+			if (Ni *ni = slot.load(std::memory_order_acquire);
+			    ni && ni->net() == nid.net())
+				cpts.add(ni->cpts());
+	}
+	return cpts.empty() ? nid.hash() % cfs_cpt_count() : cpts.nth(nid.hash() % cpts.count());
 }
 
 void Core::peer_alive(const Nid &hop, bool alive) noexcept

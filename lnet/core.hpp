@@ -80,7 +80,7 @@ public:
 
 	// ---- configuration ----
 	/// Brings up an interface of a network. err::EXIST when that NID is up already, err::NOSPC,
-	/// or what the driver says. Sleeps.
+	/// err::RANGE for a CPU partition that is not there, or what the driver says. Sleeps.
 	[[nodiscard]] cfs::Result<Nid> add_ni(Lnd &lnd, Net net, std::string_view if_name,
 					      const NiWishes &wishes = {}) noexcept;
 	/// Takes one down and waits for its messages. err::NOENT; err::BUSY for 0@lo.
@@ -253,6 +253,7 @@ private:
 	Statistics stats_;
 
 	std::atomic<Ni *> nis_[kNisMax] = {}; // RCU; each holds a reference
+	std::atomic<bool> some_bound_{false}; ///< an interface was bound to CPU partitions
 	LoopbackLnd loopback_;
 	cfs::Mutex config_lock_{CFS_LOCK_CLASS("lnet configuration")};
 	std::uint32_t ping_sequence_ CFS_GUARDED_BY(config_lock_) = 0;

@@ -45,7 +45,7 @@ public:
 	Role role = Role::tx_put;
 	bool ni_credit = false;	  ///< holds a credit of its NI's share
 	bool peer_credit = false; ///< holds a credit of its hop
-	std::uint8_t cpt = 0;
+	std::uint8_t share = 0;	  ///< of its NI's credits
 	std::uint8_t resends = 0;
 	bool exact = false;	       ///< LNet's own: to this very NID, once
 	TxMessage tx;		       ///< tx.header is the header of a received message too

@@ -328,20 +328,25 @@ void put_ni_tunables(AttrWriter &w, const NiInfo &i, const Detail &d) noexcept
 	w.put_s32(3, value(i.tunables.peer_buffer_credits));
 	w.put_s32(4, value(i.tunables.credits));
 	w.end(at);
-	if (!lo && i.lnd.conns_per_peer >= 0) {
+	bool conns = i.lnd.conns_per_peer >= 0; // who has them sends packets with a type of service
+	if (!lo && (conns || (!d.backup && i.lnd.timeout >= 0))) {
 		at = w.begin(kNiLnd);
-		w.put_u16(1, static_cast<std::uint16_t>(i.lnd.conns_per_peer));
+		if (conns)
+			w.put_u16(1, static_cast<std::uint16_t>(i.lnd.conns_per_peer));
 		if (!d.backup)
 			w.put_u32(2, static_cast<std::uint32_t>(i.lnd.timeout));
-		w.put_s16(3, static_cast<std::int16_t>(i.lnd.tos));
+		if (conns)
+			w.put_s16(3, static_cast<std::int16_t>(i.lnd.tos));
 		w.end(at);
 	}
 	if (!d.backup)
 		w.put_s32(kNiDevCpt, lo ? 0 : -1);
-	char cpts[256];
+	char cpts[3 * CptSet::kMax + 4];
 	cfs::FormatSink out(cpts);
-	for (unsigned c = 0; c < cfs_cpt_count() && out.text().size() < sizeof(cpts) - 16; c++)
-		out.print("{}{}", c ? "," : "[", c);
+	const char *before = "[";
+	for (unsigned c = 0; c < CptSet::kMax; c++)
+		if (i.cpts.has(c))
+			out.print("{}{}", std::exchange(before, ","), c);
 	out.put("]");
 	w.put_text(kNiCpts, out.text());
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "libcfs/node.hpp"
+#include "lnet/config_text.hpp"
 
 namespace lnet::nl
 {
@@ -67,9 +68,12 @@ std::string_view if_name_of(const Item &ni) noexcept
 	return value && value->is_text() ? value->text() : std::string_view{};
 }
 
-cfs::Result<NiWishes> read_wishes(const Item &ni) noexcept
+cfs::Result<NiWishes> read_wishes(Request &r, const Item &ni) noexcept
 {
 	NiWishes w;
+	if (const Item *cpts = ni.find("CPT"))
+		w.cpts = TRY(r.complaint.note(parse_cpts(cpts->text()),
+					      "CPT is a list of CPU partitions such as [0,1]"));
 	const Item *t = ni.find("tunables");
 	if (!t)
 		return w;
@@ -112,42 +116,46 @@ private:
 	const Nid *nid_;
 };
 
-/// What only a driver can change, it cannot yet; asking for what it has anyway is no request.
-cfs::Result<> check_lnd_wishes(Request &r, const Item &ni, const NiInfo &have) noexcept
+/// Changes what "lnd tunables" of a local NI says.
+cfs::Result<> set_lnd(Request &r, const Item &ni, const Nid &nid) noexcept
 {
+	static constexpr const char *kRanges = "conns_per_peer is from 0 (by the link's speed) to "
+					       "127, timeout at least 1, tos from -1 to 255";
 	const Item *t = ni.find("lnd tunables");
 	if (!t)
 		return {};
-	const struct {
-		const char *key;
-		std::int32_t value;
-	} known[] = {{"conns_per_peer", have.lnd.conns_per_peer},
-		     {"timeout", have.lnd.timeout},
-		     {"tos", have.lnd.tos}};
-	for (const auto &k : known)
-		if (TRY(number_of(*t, k.key, k.value, INT32_MIN, INT32_MAX)) != k.value)
-			return r.complaint.say(OPNOTSUPP, "lnd tunables are set by parameters of "
-							  "the driver's module");
-	return {};
+	LndWishes w;
+	auto read = [&](const char *key, std::int32_t &to) noexcept -> cfs::Result<> {
+		auto v = number_of(*t, key, LndWishes::kLeave, INT32_MIN, INT32_MAX);
+		to = static_cast<std::int32_t>(TRY(r.complaint.note(v, kRanges)));
+		return {};
+	};
+	TRY(read("conns_per_peer", w.conns_per_peer));
+	TRY(read("timeout", w.timeout));
+	TRY(read("tos", w.tos));
+	auto done = r.control.set_ni_lnd(nid, w);
+	if (!done && done.error() == OPNOTSUPP)
+		return r.complaint.say(OPNOTSUPP, "the network's driver has no such tunable");
+	return r.complaint.note(done, kRanges);
 }
 
 cfs::Result<> add_one_ni(Request &r, const NetObject &o, const Item &ni) noexcept
 {
 	static constexpr const char *kCannot = "cannot add LNet NI";
-	auto wishes = TRY(r.complaint.note(read_wishes(ni), "bad value among the tunables"));
+	auto wishes = TRY(r.complaint.note(read_wishes(r, ni), "bad value among the tunables"));
 	auto name = if_name_of(ni);
 	if (name.empty() && ni.find("nid"))
 		return r.complaint.say(INVAL, "an interface is added by its name");
 	auto nid = r.control.add_ni(o.net, name, wishes);
 	if (!nid && nid.error() == NODEV && !name.empty())
 		return r.complaint.say(NETDOWN, kCannot);
+	if (!nid && nid.error() == RANGE)
+		return r.complaint.say(RANGE, "there is no such CPU partition");
 	TRY(r.complaint.note(nid, kCannot));
-	FindNi find(o.net, {}, &*nid);
-	TRY(r.control.list_nis(find));
-	auto fits = check_lnd_wishes(r, ni, find.found);
-	if (!fits)
+	auto set = set_lnd(r, ni, *nid);
+	if (!set)
 		(void)r.control.del_ni(*nid);
-	return fits;
+	return set;
 }
 
 cfs::Result<> add_net(Request &r, const Item &mapping) noexcept
@@ -213,8 +221,8 @@ cfs::Result<> set_net(Request &r, const Item &mapping) noexcept
 	return for_each_object(*nis, "", [&](const Item &ni) noexcept -> cfs::Result<> {
 		auto info =
 			TRY(r.complaint.note(find_ni(r, net, ni), "there is no such interface"));
-		TRY(check_lnd_wishes(r, ni, info));
 		int health = TRY(health_of(r, ni));
+		TRY(set_lnd(r, ni, info.nid));
 		if (health < 0)
 			return {};
 		return r.complaint.note(r.control.set_ni_health(info.nid, health),
@@ -272,17 +280,25 @@ cfs::Result<PeerObject> read_peer(Request &r, const Item &mapping) noexcept
 
 cfs::Result<> set_peer(Request &r, const Item &mapping) noexcept
 {
+	std::int64_t state = -1;
 	if (mapping.find("peer state"))
-		return r.complaint.say(OPNOTSUPP, "the state of a peer cannot be set");
+		state = TRY(r.complaint.note(number_of(mapping, "peer state", 0, 0, UINT32_MAX),
+					     "a peer's state is a number"));
 	const Item *nis = mapping.find("peer ni");
 	if (!nis || !nis->is_list())
 		return r.complaint.say(INVAL, "the peer's NIDs are missing");
 	return for_each_object(*nis, "", [&](const Item &ni) noexcept -> cfs::Result<> {
 		auto text = TRY(r.complaint.note(text_of(ni, "nid"), "a peer NI has no nid"));
 		int health = TRY(health_of(r, ni));
-		if (health < 0)
-			return {};
-		return r.control.set_peer_health(TRY(parse_nid(text)), health);
+		Nid nid = TRY(parse_nid(text));
+		if (state >= 0) {
+			auto set = r.control.set_peer_state(nid, static_cast<std::uint32_t>(state));
+			TRY(r.complaint.note(set,
+					     !set && set.error() == NOENT
+						     ? "there is no such peer"
+						     : "the state has bits without a meaning"));
+		}
+		return health < 0 ? cfs::Result<>{} : r.control.set_peer_health(nid, health);
 	});
 }
 

@@ -20,9 +20,13 @@ void Ni::destroy() noexcept
 cfs::Result<> Ni::start(Lnd &lnd, cfs::Node &node, std::string_view if_name,
 			const NiWishes &wishes) noexcept
 {
-	unsigned n = cfs_cpt_count();
+	if (!wishes.cpts.within(cfs_cpt_count()))
+		return cfs::fail(cfs::err::RANGE);
+	cpts_ = wishes.cpts.empty() ? CptSet::first(cfs_cpt_count()) : wishes.cpts;
+	unsigned n = cpts_.count();
 	shares_ = TRY(cfs::Array<Share>::make(kSubsys, n));
 	driver_ = TRY(lnd.startup(node, net_, if_name, *this));
+	driver_->bind(cpts_);
 	tunables_ = driver_->tunables();
 	auto wish = [](std::uint32_t &v, std::int32_t wanted) {
 		if (wanted >= 0)
@@ -59,7 +63,7 @@ CreditQueue::Level Ni::level() noexcept
 
 void Ni::launch(Msg &m) noexcept
 {
-	Share &s = shares_[m.cpt % shares_.size()];
+	Share &s = shares_[m.share];
 	if (s.credits.acquire(m)) {
 		m.ni_credit = true;
 		submit(m);
@@ -68,7 +72,7 @@ void Ni::launch(Msg &m) noexcept
 
 void Ni::submit(Msg &m) noexcept
 {
-	Share &s = shares_[m.cpt % shares_.size()];
+	Share &s = shares_[m.share];
 	Submitter me(cfs_thread_self());
 	{
 		cfs::SpinGuard g(s.lock);
@@ -97,7 +101,7 @@ void Ni::sent(TxMessage &tx, cfs::Errno status, SendStatus how) noexcept
 	Msg &m = msg_of(tx);
 	auto self = cfs::RefPtr<Ni>::share(this);
 	auto hop = m.hop;
-	Share &s = shares_[m.cpt % shares_.size()];
+	Share &s = shares_[m.share];
 	bool had_ni = std::exchange(m.ni_credit, false);
 	bool had_peer = std::exchange(m.peer_credit, false);
 	if (status == cfs::Errno{})

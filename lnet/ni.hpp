@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // A network interface of this node: the driver's half, and LNet's accounting of it. Sending is
-// spread over one credit queue per CPU partition.
+// spread over one credit queue for each CPU partition that serves the interface.
 //
 // A driver may complete a send at once, from within send(), and whoever is told may send again:
 // such a message waits until the thread has left the driver, so calls of a driver never nest.
@@ -31,6 +31,13 @@ public:
 	[[nodiscard]] Net net() const noexcept { return net_; }
 	[[nodiscard]] NetworkInterface &driver() noexcept { return *driver_; }
 	[[nodiscard]] const NiTunables &tunables() const noexcept { return tunables_; }
+	/// The CPU partitions that serve it.
+	[[nodiscard]] const CptSet &cpts() const noexcept { return cpts_; }
+	/// Which of its shares a hop's messages take.
+	[[nodiscard]] std::uint8_t share_for(const Nid &hop) const noexcept
+	{
+		return static_cast<std::uint8_t>(hop.hash() % shares_.size());
+	}
 	/// Whether messages may be sent through it.
 	[[nodiscard]] bool up() const noexcept { return !fatal.load(std::memory_order_relaxed); }
 	/// Whether peers are told that it is up.
@@ -88,7 +95,8 @@ private:
 	const Net net_;
 	Nid nid_;
 	NiTunables tunables_;
-	cfs::Array<Share> shares_; // one per CPU partition
+	CptSet cpts_;
+	cfs::Array<Share> shares_; // one for each of cpts_
 	cfs::UniquePtr<NetworkInterface> driver_;
 };
 

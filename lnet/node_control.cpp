@@ -168,6 +168,7 @@ cfs::Result<> LnetNode::list_nis(Listing<NiInfo> &out) noexcept
 		i.fatal = !ni.up();
 		i.tunables = ni.tunables();
 		i.lnd = ni.driver().lnd_tunables();
+		i.cpts = ni.cpts();
 		i.credits = credits_of(ni.level());
 		i.health = ni.health.load(std::memory_order_relaxed);
 		i.counts = counts_of(ni.counts);
@@ -192,6 +193,30 @@ cfs::Result<> LnetNode::set_ni_health(const Nid &nid, int health) noexcept
 		core->set_health(ni, health);
 	});
 	return found ? cfs::Result<>{} : cfs::fail(NOENT);
+}
+
+cfs::Result<> LnetNode::set_ni_lnd(const Nid &nid, const LndWishes &wishes) noexcept
+{
+	Hold core(*this);
+	if (!core)
+		return cfs::fail(NETDOWN);
+	cfs::Result<> r = cfs::fail(NOENT);
+	core->for_each_ni([&](Ni &ni) {
+		if (ni.nid() != nid)
+			return;
+		// What it has anyway is no change: any driver can import what it has exported.
+		LndTunables have = ni.driver().lnd_tunables();
+		LndWishes change = wishes;
+		auto drop = [](std::int32_t &wish, std::int32_t has) {
+			if (wish == has)
+				wish = LndWishes::kLeave;
+		};
+		drop(change.conns_per_peer, have.conns_per_peer);
+		drop(change.timeout, have.timeout);
+		drop(change.tos, have.tos);
+		r = change.any() ? ni.driver().change(change) : cfs::Result<>{};
+	});
+	return r;
 }
 
 // ---- peers ----
@@ -248,6 +273,32 @@ cfs::Result<> LnetNode::set_peer_health(const Nid &nid, int health) noexcept
 	if (health < 0 || health > kHealthMax)
 		return cfs::fail(INVAL);
 	core->set_health(*p, health);
+	return {};
+}
+
+cfs::Result<> LnetNode::set_peer_state(const Nid &nid, std::uint32_t bits) noexcept
+{
+	constexpr std::uint32_t kUnderWay = LNET_PEER_DISCOVERING | LNET_PEER_DATA_PRESENT |
+					    LNET_PEER_PING_SENT | LNET_PEER_PUSH_SENT |
+					    LNET_PEER_PING_FAILED | LNET_PEER_PUSH_FAILED |
+					    LNET_PEER_FORCE_PING | LNET_PEER_FORCE_PUSH;
+	constexpr std::uint32_t kLasting = LNET_PEER_MULTI_RAIL | LNET_PEER_NO_DISCOVERY |
+					   LNET_PEER_ROUTER_ENABLED | LNET_PEER_CONFIGURED |
+					   LNET_PEER_DISCOVERED | LNET_PEER_REDISCOVER |
+					   LNET_PEER_NIDS_UPTODATE | LNET_PEER_LOCK_PRIMARY;
+	Hold core(*this);
+	if (!core)
+		return cfs::fail(NETDOWN);
+	if (bits & ~(kUnderWay | kLasting))
+		return cfs::fail(INVAL);
+	auto ni = core->peers().find(nid);
+	if (!ni)
+		return cfs::fail(NOENT);
+	auto p = ni->peer();
+	auto old = p->state.load(std::memory_order_acquire);
+	while (!p->state.compare_exchange_weak(old, (old & kUnderWay) | (bits & kLasting),
+					       std::memory_order_acq_rel)) {
+	}
 	return {};
 }
 

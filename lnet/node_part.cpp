@@ -118,17 +118,18 @@ cfs::Result<Lnd *> LnetNode::driver_for(LndType type) noexcept
 	return lnd;
 }
 
-cfs::Result<> LnetNode::start_ni(Core &core, Net net, std::string_view if_name) noexcept
+cfs::Result<> LnetNode::start_ni(Core &core, const NetworkSpec &spec) noexcept
 {
-	auto lnd = driver_for(net_type(net));
+	auto lnd = driver_for(net_type(spec.net));
 	cfs::Result<Nid> added = cfs::fail(NODEV);
 	if (lnd)
-		added = core.add_ni(**lnd, net, if_name);
+		added = core.add_ni(**lnd, spec.net, spec.if_name(), {.cpts = spec.cpts});
 	else
 		added = cfs::fail(lnd.error());
 	if (!added) {
-		LCONSOLE_ERROR(kSubsys, "cannot start network {} on '{:e}': {}", net, if_name,
-			       added.error());
+		LCONSOLE_ERROR(kSubsys, "cannot start network {} on '{:e}': {}{}", spec.net,
+			       spec.if_name(), added.error(),
+			       added.error() == RANGE ? "; there is no such CPU partition" : "");
 		return cfs::fail(added.error());
 	}
 	return {};
@@ -164,7 +165,7 @@ cfs::Result<> LnetNode::apply_parameters(Core &core) noexcept
 	const lnet_config *c = lnet_config_get();
 	auto spec = TRY(own_networks());
 	for (std::size_t i = 0; i < spec.count; i++)
-		TRY(start_ni(core, spec.list[i].net, spec.list[i].if_name()));
+		TRY(start_ni(core, spec.list[i]));
 	auto routes = TRY(parse_routes(c->routes ? c->routes : ""));
 	std::string_view forwarding = c->forwarding ? c->forwarding : "";
 	bool routes_here = forwarding == "enabled";

@@ -48,12 +48,14 @@ public:
 	cfs::Result<> del_ni(const Nid &nid) noexcept override;
 	cfs::Result<> list_nis(Listing<NiInfo> &out) noexcept override;
 	cfs::Result<> set_ni_health(const Nid &nid, int health) noexcept override;
+	cfs::Result<> set_ni_lnd(const Nid &nid, const LndWishes &wishes) noexcept override;
 	cfs::Result<> add_peer_nids(const Nid &primary, std::span<const Nid> nids, bool multi_rail,
 				    bool lock_primary) noexcept override;
 	cfs::Result<> del_peer_nids(const Nid &primary,
 				    std::span<const Nid> nids) noexcept override;
 	cfs::Result<> list_peers(Listing<PeerNiInfo> &out) noexcept override;
 	cfs::Result<> set_peer_health(const Nid &nid, int health) noexcept override;
+	cfs::Result<> set_peer_state(const Nid &nid, std::uint32_t bits) noexcept override;
 	cfs::Result<PingInfo> ping(const ProcessId &target, const Nid &source,
 				   cfs::Instant deadline) noexcept override;
 	cfs::Result<Nid> discover(const Nid &nid, bool force,
@@ -115,7 +117,7 @@ private:
 	[[nodiscard]] cfs::Result<NetworksSpec> own_networks() noexcept;
 	[[nodiscard]] cfs::Result<> apply_parameters(Core &core) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<> bring_up(bool with_parameters) noexcept CFS_REQUIRES(lock_);
-	[[nodiscard]] cfs::Result<> start_ni(Core &core, Net net, std::string_view if_name) noexcept
+	[[nodiscard]] cfs::Result<> start_ni(Core &core, const NetworkSpec &spec) noexcept
 		CFS_REQUIRES(lock_);
 	void take_down() noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<Lnd *> driver_for(LndType type) noexcept CFS_REQUIRES(lock_);

@@ -133,7 +133,7 @@ void Core::send_failed(Msg &m, cfs::Errno why) noexcept
 
 void Core::send_on(Msg &m) noexcept
 {
-	m.cpt = static_cast<std::uint8_t>(cpt_of(m.tx.next_hop));
+	m.share = m.ni->share_for(m.tx.next_hop);
 	if (m.ni->nid().is_lo()) {
 		m.ni->submit(m);
 		return;

@@ -58,7 +58,9 @@ cfs::sim::Message frame(FrameKind kind, const Channel &c, std::uint64_t incarnat
 
 // ---- interfaces ----
 
-SimNi::SimNi(SimLnd &lnd, const Nid &nid, Upcalls &up) noexcept : lnd_(lnd), up_(up), nid_(nid)
+SimNi::SimNi(SimLnd &lnd, const Nid &nid, Upcalls &up) noexcept
+    : lnd_(lnd), up_(up), nid_(nid),
+      timeout_(static_cast<std::int32_t>(lnd.state_.config.lnd_timeout))
 {
 	cfs::format_cstr(name_, "eth{}", interface_of(nid));
 }
@@ -78,6 +80,21 @@ NiTunables SimNi::tunables() const noexcept
 {
 	const NodeConfig &c = lnd_.state_.config;
 	return {.credits = c.credits, .peer_credits = c.peer_credits};
+}
+
+LndTunables SimNi::lnd_tunables() const noexcept
+{
+	return {.timeout = timeout_.load(std::memory_order_relaxed)};
+}
+
+cfs::Result<> SimNi::change(const LndWishes &w) noexcept
+{
+	if (w.conns_per_peer != LndWishes::kLeave || w.tos != LndWishes::kLeave)
+		return cfs::fail(OPNOTSUPP);
+	if (w.timeout < 1)
+		return cfs::fail(RANGE);
+	timeout_.store(w.timeout, std::memory_order_relaxed);
+	return {};
 }
 
 cfs::Result<> SimNi::open() noexcept
@@ -482,7 +499,9 @@ void SimLnd::check_channel(Channel &c) noexcept
 	}
 	bool waits = c.state != State::open || c.sent > c.peer_fetched || !c.queue.empty() ||
 		     !c.unacked.empty();
-	auto limit = cfs::Duration::seconds(state_.config.lnd_timeout);
+	auto seconds = c.ni ? c.ni->timeout_.load(std::memory_order_relaxed)
+			    : static_cast<std::int32_t>(state_.config.lnd_timeout);
+	auto limit = cfs::Duration::seconds(seconds);
 	if (waits && now - c.progress > limit)
 		end(c, TIMEDOUT);
 }

@@ -95,6 +95,8 @@ public:
 	[[nodiscard]] Nid nid() const noexcept override { return nid_; }
 	[[nodiscard]] const char *if_name() const noexcept override { return name_; }
 	[[nodiscard]] NiTunables tunables() const noexcept override;
+	[[nodiscard]] LndTunables lnd_tunables() const noexcept override;
+	cfs::Result<> change(const LndWishes &wishes) noexcept override;
 	cfs::Result<> open() noexcept override;
 	void send(TxMessage &msg) noexcept override;
 	void recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept override;
@@ -108,7 +110,8 @@ private:
 	Upcalls &up_;
 	const Nid nid_;
 	char name_[8] = {};
-	cfs::ListHook hook_; ///< SimLnd::nis_
+	std::atomic<std::int32_t> timeout_; ///< seconds without progress that end a channel
+	cfs::ListHook hook_;		    ///< SimLnd::nis_
 	bool opened_ = false;
 	bool stopping_ = false;
 	bool down_ = false; ///< as LNet was told

@@ -81,7 +81,7 @@ cfs::Result<> Conn::start() noexcept
 	o.keepalive_count = t.keepalive_count;
 	o.sndbuf = t.tx_buffer_size;
 	o.rcvbuf = t.rx_buffer_size;
-	o.tos = t.tos;
+	o.tos = ni_.tos();
 	o.nodelay = !t.nagle;
 	o.quickack = t.eager_ack;
 	TRY(cfs::to_result(cfs_sock_configure(sock_, &o)));

@@ -56,7 +56,9 @@ SendStatus send_status(cfs::Errno e) noexcept
 }
 
 SockNi::SockNi(SockLnd &lnd, Upcalls &up, Net net, const cfs_netif &netif) noexcept
-    : lnd_(lnd), up_(up), netif_(netif), nid_(nid_of(net, netif.addr))
+    : lnd_(lnd), up_(up), netif_(netif), nid_(nid_of(net, netif.addr)),
+      conns_per_peer_(lnd.tunables.conns_per_peer), timeout_(lnd.tunables.sock_timeout),
+      tos_(lnd.tunables.tos)
 {
 }
 
@@ -74,9 +76,27 @@ NiTunables SockNi::tunables() const noexcept
 
 LndTunables SockNi::lnd_tunables() const noexcept
 {
-	const Tunables &t = lnd_.tunables;
-	return {static_cast<std::int32_t>(bulk_conns()), static_cast<std::int32_t>(t.sock_timeout),
-		t.tos};
+	return {static_cast<std::int32_t>(bulk_conns()),
+		static_cast<std::int32_t>(timeout_.load(std::memory_order_relaxed)), tos()};
+}
+
+cfs::Result<> SockNi::change(const LndWishes &w) noexcept
+{
+	constexpr std::int32_t kSecondsMax = 1000000, kTosMax = 255;
+	auto fits = [](std::int32_t wish, std::int32_t min, std::int32_t max) {
+		return wish == LndWishes::kLeave || (wish >= min && wish <= max);
+	};
+	if (!fits(w.conns_per_peer, 0, static_cast<std::int32_t>(kConnsPerTypeMax)) ||
+	    !fits(w.timeout, 1, kSecondsMax) || !fits(w.tos, -1, kTosMax))
+		return cfs::fail(RANGE);
+	if (w.conns_per_peer != LndWishes::kLeave)
+		conns_per_peer_.store(static_cast<std::uint32_t>(w.conns_per_peer),
+				      std::memory_order_relaxed);
+	if (w.timeout != LndWishes::kLeave)
+		timeout_.store(static_cast<std::uint32_t>(w.timeout), std::memory_order_relaxed);
+	if (w.tos != LndWishes::kLeave)
+		tos_.store(w.tos, std::memory_order_relaxed);
+	return {};
 }
 
 cfs::Result<> SockNi::open() noexcept
@@ -87,9 +107,14 @@ cfs::Result<> SockNi::open() noexcept
 
 unsigned SockNi::bulk_conns() const noexcept
 {
-	std::uint32_t n = lnd_.tunables.conns_per_peer;
+	std::uint32_t n = conns_per_peer_.load(std::memory_order_relaxed);
 	return std::min<std::uint32_t>(n ? n : conns_for_speed(netif_.speed_mbps),
 				       kConnsPerTypeMax);
+}
+
+Scheduler &SockNi::scheduler_for(const Nid &peer) noexcept
+{
+	return lnd_.scheduler_for(peer, cpts_);
 }
 
 Hello SockNi::hello_to(const Nid &peer, std::uint32_t version, ConnType t) const noexcept
@@ -256,7 +281,7 @@ cfs::Result<cfs_sock *> SockNi::dial(const Nid &nid, cfs::Instant deadline) noex
 
 cfs::Result<> SockNi::connect(Peer &p, ConnType type) noexcept
 {
-	auto deadline = cfs::after(cfs::Duration::seconds(lnd_.tunables.sock_timeout));
+	auto deadline = cfs::after(patience());
 	auto dialed = dial(p.nid(), deadline);
 	if (!dialed) {
 		lnd_.stats.connect_failed.fetch_add(1, std::memory_order_relaxed);
@@ -292,8 +317,7 @@ cfs::Result<> SockNi::connect(Peer &p, ConnType type) noexcept
 	if (invert(theirs.type) != type || theirs.version != version)
 		return cfs::fail(PROTO);
 
-	auto conn =
-		TRY(cfs::try_make_ref<Conn>(*this, lnd_.scheduler_for(p.nid()), s, theirs, type));
+	auto conn = TRY(cfs::try_make_ref<Conn>(*this, scheduler_for(p.nid()), s, theirs, type));
 	close.dismiss(); // the connection's now
 	TRY(p.add(conn, theirs));
 	if (auto r = conn->start(); !r) {
@@ -356,7 +380,7 @@ cfs::Result<> SockNi::answer(cfs_sock *s, const cfs_sockaddr &from, const Hello 
 		lnd_.stats.lost_race.fetch_add(1, std::memory_order_relaxed);
 		return refuse(ALREADY);
 	}
-	auto conn = cfs::try_make_ref<Conn>(*this, lnd_.scheduler_for(h.src), s, h, type);
+	auto conn = cfs::try_make_ref<Conn>(*this, scheduler_for(h.src), s, h, type);
 	if (!conn)
 		return refuse(NOMEM);
 	*keep = true; // the connection closes it

@@ -452,7 +452,7 @@ void Peer::learn_version(std::uint32_t v) noexcept
 void Peer::tick(cfs::Instant now) noexcept
 {
 	const Tunables &t = ni_.lnd().tunables;
-	auto limit = cfs::Duration::seconds(t.sock_timeout);
+	auto limit = ni_.patience();
 	bool stalled = false, quiet = false, retry = false;
 	TxList late;
 	{
@@ -478,7 +478,7 @@ void Peer::tick(cfs::Instant now) noexcept
 	if (stalled) {
 		ni_.lnd().stats.timeouts.fetch_add(1, std::memory_order_relaxed);
 		CNETERR(kSubsys, "{}: no progress for {} s; closing its connections", nid_,
-			t.sock_timeout);
+			limit.s());
 		ni_.up().peer_alive(nid_, false);
 		close_all(TIMEDOUT);
 		return;

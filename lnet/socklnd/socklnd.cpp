@@ -141,6 +141,7 @@ cfs::Result<> SockLnd::start() noexcept
 	if (per == 0) // half of the CPUs: the other half runs what the messages are for
 		per = std::max(1u, cfs_cpt_weight(0) / 2);
 	per = std::min(per, kSchedulersPerCptMax);
+	per_cpt_ = per;
 	schedulers_ = TRY(cfs::Array<cfs::UniquePtr<Scheduler>>::make(kSubsys, cpts * per));
 	for (unsigned i = 0; i < schedulers_.size(); i++) {
 		schedulers_[i] = TRY(cfs::try_make<Scheduler>());
@@ -155,12 +156,16 @@ cfs::Result<> SockLnd::start() noexcept
 	return {};
 }
 
-Scheduler &SockLnd::scheduler_for(const Nid &peer) noexcept
+Scheduler &SockLnd::scheduler_for(const Nid &peer, const CptSet &cpts) noexcept
 {
 	// Connections of one peer are spread: a bulk transfer must not hold up its control
 	// messages.
-	auto n = spread_.fetch_add(1, std::memory_order_relaxed);
-	return *schedulers_[(peer.hash() + n) % schedulers_.size()];
+	std::size_t n = peer.hash() + spread_.fetch_add(1, std::memory_order_relaxed);
+	if (cpts.empty())
+		return *schedulers_[n % schedulers_.size()];
+	n %= cpts.count() * per_cpt_;
+	auto cpt = cpts.nth(static_cast<unsigned>(n / per_cpt_));
+	return *schedulers_[cpt * per_cpt_ + n % per_cpt_];
 }
 
 /// Which of an interface's addresses is its NID: IPv4 is what every peer understands; a link-local

@@ -181,6 +181,8 @@ public:
 	[[nodiscard]] const char *if_name() const noexcept override { return netif_.name; }
 	[[nodiscard]] NiTunables tunables() const noexcept override;
 	[[nodiscard]] LndTunables lnd_tunables() const noexcept override;
+	cfs::Result<> change(const LndWishes &wishes) noexcept override;
+	void bind(const CptSet &cpts) noexcept override { cpts_ = cpts; }
 	cfs::Result<> open() noexcept override;
 	void send(TxMessage &msg) noexcept override;
 	void recv(RxHandle rx, void *lnet_msg, const Extent &to) noexcept override;
@@ -210,6 +212,18 @@ public:
 	void tick(cfs::Instant now) noexcept;
 	void forget_idle_peers(cfs::Instant now) noexcept;
 	[[nodiscard]] unsigned bulk_conns() const noexcept;
+	/// Without progress for so long, a connection is closed.
+	[[nodiscard]] cfs::Duration patience() const noexcept
+	{
+		return cfs::Duration::seconds(timeout_.load(std::memory_order_relaxed));
+	}
+	/// The type of service of its packets; -1: the system's.
+	[[nodiscard]] std::int32_t tos() const noexcept
+	{
+		return tos_.load(std::memory_order_relaxed);
+	}
+	/// One of the threads that may serve its connections.
+	[[nodiscard]] Scheduler &scheduler_for(const Nid &peer) noexcept;
 	/// Writes the LNet header of a message in the form the connection's version has.
 	void prepare(Tx &tx, std::uint32_t version) const noexcept;
 	/// Ends a tx: tells LNet, if it was a message of LNet's, and frees it.
@@ -240,6 +254,10 @@ private:
 	Upcalls &up_;
 	const cfs_netif netif_;
 	Nid nid_;
+	CptSet cpts_; ///< none: all
+	// What change() changes; connections made from then on have it.
+	std::atomic<std::uint32_t> conns_per_peer_, timeout_;
+	std::atomic<std::int32_t> tos_;
 	cfs::Array<Bucket> peers_;
 	std::atomic<std::uint32_t> peer_count_{0};
 	std::atomic<bool> stopping_{false};
@@ -267,7 +285,8 @@ public:
 	startup(cfs::Node &node, Net net, std::string_view if_name, Upcalls &up) noexcept override;
 
 	[[nodiscard]] cfs_node *node() noexcept { return node_; }
-	[[nodiscard]] Scheduler &scheduler_for(const Nid &peer) noexcept;
+	/// cpts: whose threads it may be; none: anyone's.
+	[[nodiscard]] Scheduler &scheduler_for(const Nid &peer, const CptSet &cpts) noexcept;
 	[[nodiscard]] cfs::WorkQueue &connds() noexcept { return connds_; }
 	[[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
 	[[nodiscard]] cfs::Result<> add(SockNi &ni) noexcept;
@@ -289,9 +308,10 @@ private:
 
 	cfs_node *const node_;
 	std::uint64_t incarnation_ = 0;
-	cfs::Array<cfs::UniquePtr<Scheduler>> schedulers_;
-	cfs::WorkQueue connds_;	 // outgoing handshakes
-	cfs::WorkQueue accepts_; // incoming ones
+	cfs::Array<cfs::UniquePtr<Scheduler>> schedulers_; ///< by CPU partition
+	std::size_t per_cpt_ = 0;			   ///< of them
+	cfs::WorkQueue connds_;				   // outgoing handshakes
+	cfs::WorkQueue accepts_;			   // incoming ones
 	cfs::WorkQueue reaper_;
 	cfs::Timer<SockLnd, &SockLnd::tick> timer_{this};
 

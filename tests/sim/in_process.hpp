@@ -120,21 +120,28 @@ struct Result {
 	std::string out, err;
 };
 
-/// Runs a line of lnetctl.
-inline Result lnetctl_run(const std::string &line, const std::string &input = "")
+/// Runs words of lnetctl.
+inline Result lnetctl_words(const lnetctl::Words &w, const std::string &input = "")
 {
 	InProcess sys;
 	std::ostringstream out, err;
-	std::istringstream in(input), words(line);
+	std::istringstream in(input);
 	lnetctl::Shell sh{sys, out, err, in};
-	lnetctl::Words w;
-	for (std::string one; words >> one;)
-		w.push_back(one);
 	Result r;
 	r.rc = lnetctl::run(sh, w);
 	r.out = out.str();
 	r.err = err.str();
 	return r;
+}
+
+/// Runs a line of lnetctl.
+inline Result lnetctl_run(const std::string &line, const std::string &input = "")
+{
+	std::istringstream words(line);
+	lnetctl::Words w;
+	for (std::string one; words >> one;)
+		w.push_back(one);
+	return lnetctl_words(w, input);
 }
 
 } // namespace lnet_tools

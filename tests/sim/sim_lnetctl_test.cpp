@@ -17,6 +17,7 @@ namespace
 
 using namespace cfs::sim;
 using lnet_tools::lnetctl_run;
+using lnet_tools::lnetctl_words;
 using lnet_tools::Result;
 
 /// Runs `main` on one node whose LNet is not up.
@@ -116,6 +117,119 @@ TEST(SimLnetctl, NetworksOfTheModuleParametersComeWithAll)
 		}());
 }
 
+TEST(SimLnetctl, NetworksAreAddedByTheNodesAddresses)
+{
+	alone([] {
+		expect("lnet configure", "");
+		Result r = lnetctl_words({"net", "add", "--ip2net",
+					  "tcp7(eth1) 192.168.*.*; tcp3 10.[0,2].0.[1,5] # us\n"
+					  "tcp3(eth3) 10.*.*.*; tcp4(eth2)[0],tcp5 10.1.0.1",
+					  "--credits", "32", "--cpt", "[1]"});
+		EXPECT_EQ(r.rc, 0) << r.err;
+		auto all = lnetctl_run("net show").out;
+		for (const char *nid :
+		     {"10.0.0.1@tcp3", "10.2.0.1@tcp3", "10.2.0.1@tcp4", "10.1.0.1@tcp5"})
+			EXPECT_NE(all.find("nid: " + std::string(nid) + "\n"), all.npos) << all;
+		EXPECT_EQ(all.find("tcp7"), all.npos) << all;
+		EXPECT_EQ(all.find("eth3"), all.npos) << all;
+		auto one = lnetctl_run("net show --net tcp5 -v").out;
+		EXPECT_NE(one.find("credits: 32\n"), one.npos) << one;
+		EXPECT_NE(one.find("CPT: \"[1]\"\n"), one.npos) << one;
+		one = lnetctl_run("net show --net tcp4 -v").out;
+		EXPECT_NE(one.find("CPT: \"[0]\"\n"), one.npos) << one;
+
+		r = lnetctl_words({"net", "add", "--ip2net", "tcp8 11.*.*.*"});
+		EXPECT_EQ(r.err, error_block("add", "net", -19,
+					     "no network is for an address of this node"));
+		r = lnetctl_words({"net", "add", "--ip2net", "tcp8 300.1.1.1"});
+		EXPECT_EQ(r.err, error_block("add", "net", -22,
+					     "'tcp8 300.1.1.1' is not of the form NETWORKS "
+					     "ADDRESSES"));
+		r = lnetctl_words({"net", "add", "--net", "tcp8", "--ip2net", "tcp8 10.*.*.*"});
+		EXPECT_EQ(r.rc, -22);
+	});
+}
+
+TEST(SimLnetctl, NetworksByAddressAreImported)
+{
+	const std::string file = "ip2nets:\n"
+				 "    - net-spec: tcp4\n"
+				 "      interfaces:\n"
+				 "          0: eth1\n"
+				 "          1: eth2\n"
+				 "      ip-range:\n"
+				 "          0: 192.168.*.*\n"
+				 "          1: 10.1.*.*\n"
+				 "      tunables:\n"
+				 "          credits: 16\n"
+				 "    - net-spec: tcp4\n"
+				 "      ip-range:\n"
+				 "          0: 10.*.*.*\n";
+	alone([&] {
+		expect("lnet configure", "");
+		Result r = lnetctl_run("import", file);
+		EXPECT_EQ(r.rc, 0) << r.err;
+		auto s = lnetctl_run("net show --net tcp4 -v").out;
+		EXPECT_NE(s.find("nid: 10.1.0.1@tcp4"), s.npos) << s;
+		EXPECT_NE(s.find("nid: 10.2.0.1@tcp4"), s.npos) << s;
+		EXPECT_EQ(s.find("nid: 10.0.0.1@tcp4"), s.npos) << s;
+		EXPECT_NE(s.find("credits: 16\n"), s.npos) << s;
+		r = lnetctl_run("import --del", file);
+		EXPECT_EQ(r.rc, 0) << r.err;
+		EXPECT_EQ(lnetctl_run("net show").out.find("tcp4"), std::string::npos);
+		r = lnetctl_run("import", "ip2nets:\n    - net-spec: tcp4\n      ip-range:\n"
+					  "          0: 1.2.3.4\n");
+		EXPECT_EQ(r.err, error_block("add", "ip2nets", -19,
+					     "no network is for an address of this node"));
+	});
+}
+
+TEST(SimLnetctl, InterfacesAreBoundToCpuPartitions)
+{
+	lnet::sim::NodeConfig config;
+	config.networks = "tcp(eth0)[1],tcp1[0](eth1,eth2[0,1])";
+	alone(
+		[] {
+			expect("lnet configure --all", "");
+			auto cpts = [](const std::string &net) {
+				std::string all = lnetctl_run("net show -v --net " + net).out, out;
+				for (auto at = all.find("CPT: "); at != all.npos;
+				     at = all.find("CPT: ", at + 1))
+					out += all.substr(at + 5, all.find('\n', at) - at - 5);
+				return out;
+			};
+			EXPECT_EQ(cpts("tcp"), "\"[1]\"");
+			EXPECT_EQ(cpts("tcp1"), "\"[0]\"\"[0,1]\"");
+			expect("net add --net tcp2 --if eth3 --cpt 0", "");
+			EXPECT_EQ(cpts("tcp2"), "\"[0]\"");
+			for (unsigned n = 2; n < 12; n++) {
+				auto nid = "10.0.0." + std::to_string(n) + "@tcp";
+				expect("cpt-of-nid " + nid,
+				       "cpt-of-nid:\n- nid: " + nid + "\n  cpt: 1\n");
+			}
+			expect_error(
+				"net add --net tcp3 --if eth3 --cpt [0,7]",
+				error_block("add", "net", -34, "there is no such CPU partition"));
+			expect_error("net add --net tcp3 --if eth3 --cpt [0",
+				     error_block("add", "net", -22,
+						 "CPT is a list of CPU partitions such as [0,1]"));
+
+			auto backup = lnetctl_run("export --backup").out;
+			EXPECT_NE(backup.find("CPT: \"[1]\"\n"), backup.npos) << backup;
+			expect("lnet unconfigure", "");
+			expect("lnet configure", "");
+			Result r = lnetctl_run("import", backup);
+			EXPECT_EQ(r.rc, 0) << r.err;
+			EXPECT_EQ(lnetctl_run("export --backup").out, backup);
+			r = lnetctl_run("import", "net:\n  - net type: tcp5\n    local NI(s):\n"
+						  "      - interfaces:\n          0: eth1\n"
+						  "        CPT: [0, 1]\n");
+			EXPECT_EQ(r.rc, 0) << r.err;
+			EXPECT_EQ(cpts("tcp5"), "\"[0,1]\"");
+		},
+		config);
+}
+
 TEST(SimLnetctl, RoutesOfTheModuleParametersComeWithThem)
 {
 	lnet::sim::NodeConfig config;
@@ -157,6 +271,8 @@ TEST(SimLnetctl, DetailGrowsWithTheLevel)
 						"                  peer_credits: 4\n"
 						"                  peer_buffer_credits: 0\n"
 						"                  credits: 64\n"
+						"            lnd tunables:\n"
+						"                  timeout: 10\n"
 						"            dev cpt: -1\n"
 						"            CPT: \"[0,1]\"\n");
 		EXPECT_EQ(lnetctl_run("net show --net tcp --verbose 1").out,
@@ -425,6 +541,11 @@ TEST(SimLnetctl, FilesThatAreWrongAreRefused)
 					  "        - interfaces:\n              0: eth3\n");
 		EXPECT_EQ(r.rc, 0) << r.err;
 		EXPECT_EQ(lnetctl_run("import /nonexist").rc, -2);
+		r = lnetctl_run("import --exec", "net:\n    - net type: tcp\n");
+		EXPECT_EQ(r.err, error_block("exec", "import", -22, "invalid key 'net'"));
+		r = lnetctl_run("import --exec", "ping:\n    - timeout: 1\n");
+		EXPECT_EQ(r.err, error_block("exec", "import", -22,
+					     "an entry of 'ping' has no primary nid"));
 	});
 }
 
@@ -453,6 +574,100 @@ TEST(SimLnetctl, HealthIsSetOnInterfacesAndPeers)
 		s = lnetctl_run("net show --net tcp -v 2").out;
 		EXPECT_NE(s.find("health value: 1000"), s.npos) << s;
 		expect("peer set --all --health 1000", "");
+	});
+}
+
+TEST(SimLnetctl, TheDriversTimeOutIsSetForOneInterface)
+{
+	alone([] {
+		expect("lnet configure --all", "");
+		expect("net add --net tcp1 --if eth1", "");
+		expect("net set --net tcp1 --lnd-timeout 7", "");
+		auto timeout = [](const char *net) {
+			auto s = lnetctl_run("net show -v --net " + std::string(net)).out;
+			auto at = s.find(" timeout: ");
+			return at == s.npos ? s : s.substr(at + 10, s.find('\n', at) - at - 10);
+		};
+		EXPECT_EQ(timeout("tcp1"), "7");
+		EXPECT_EQ(timeout("tcp"), "10");
+		expect_error("net set --nid 10.0.0.1@tcp --lnd-timeout 0",
+			     error_block("set", "net", -34,
+					 "conns_per_peer is from 0 (by the link's speed) to 127, "
+					 "timeout at least 1, tos from -1 to 255"));
+		// The simulated network has no connections to count.
+		expect_error(
+			"net set --all --conns-per-peer 2",
+			error_block("set", "net", -95, "the network's driver has no such tunable"));
+		expect_error(
+			"net add --net tcp2 --if eth2 --tos 8",
+			error_block("add", "net", -95, "the network's driver has no such tunable"));
+		EXPECT_EQ(lnetctl_run("net show").out.find("tcp2"), std::string::npos);
+		expect_error("net add --net tcp2 --if eth2 --traffic-class x",
+			     error_block("add", "net", -95,
+					 "--traffic-class is of kfilnd, which is not built"));
+	});
+}
+
+TEST(SimLnetctl, PeersAreAddedAndDeletedByRanges)
+{
+	alone([] {
+		expect("lnet configure --all", "");
+		expect("peer add --prim_nid 10.0.0.77@tcp --nid 10.0.0.[78,80]@tcp,10.1.0.77@tcp "
+		       "--ip2nets 10.2.0.[1-5/2]@tcp",
+		       "");
+		std::string all =
+			"peer:\n-     primary nid: 10.0.0.77@tcp\n      Multi-Rail: true\n"
+			"      peer ni:\n";
+		for (const char *nid : {"10.0.0.77", "10.0.0.78", "10.0.0.80", "10.1.0.77",
+					"10.2.0.1", "10.2.0.3", "10.2.0.5"})
+			all += "      -     nid: " + std::string(nid) +
+			       "@tcp\n            state: NA\n";
+		expect("peer show", all);
+		expect("peer set --nid 10.2.0.[1,3]@tcp --health 900", "");
+		auto s = lnetctl_run("peer show -v 2").out;
+		EXPECT_NE(s.find("health value: 900"), s.rfind("health value: 900")) << s;
+		expect("peer del --prim_nid 10.0.0.77@tcp --nid 10.2.0.[1,3,5]@tcp", "");
+		EXPECT_EQ(lnetctl_run("peer show --nid 10.0.0.77@tcp").out.find("10.2.0."),
+			  std::string::npos);
+		for (const char *option : {"--nid", "--ip2nets"})
+			expect_error("peer add --prim_nid 10.0.0.7@tcp " + std::string(option) +
+					     " 10.3.0.*@tcp",
+				     error_block("add", "peer", -28, "too many NIDs for one peer"));
+		expect_error("peer add --prim_nid 10.0.0.7@tcp --nid "
+			     "10.3.0.[1-150]@tcp,10.4.0.[1-150]@tcp",
+			     error_block("add", "peer", -28, "too many NIDs for one peer"));
+		expect_error("peer add --prim_nid 10.0.0.7@tcp --nid *@tcp", "");
+	});
+}
+
+TEST(SimLnetctl, ThePeersStateIsSet)
+{
+	alone([] {
+		expect("lnet configure --all", "");
+		expect("peer add --prim_nid 10.0.0.77@tcp --nid 10.0.0.78@tcp", "");
+		auto state = [] {
+			auto s = lnetctl_run("peer show -v 3").out;
+			auto at = s.find("peer state: ");
+			return at == s.npos ? s : s.substr(at + 12, s.find('\n', at) - at - 12);
+		};
+		EXPECT_EQ(state(), "9"); // multi-rail, configured
+		expect("peer set --nid 10.0.0.78@tcp --state 25", "");
+		EXPECT_EQ(state(), "25"); // and discovered
+		expect("peer set --all --state 9 --health 500", "");
+		EXPECT_EQ(state(), "9");
+		auto s = lnetctl_run("peer show -v 2").out;
+		EXPECT_NE(s.find("health value: 500"), s.npos) << s;
+		// That something is under way cannot be decreed.
+		expect("peer set --all --state 73", "");
+		EXPECT_EQ(state(), "9");
+		expect_error(
+			"peer set --all --state 0x80000009",
+			error_block("set", "peer", -22, "the state has bits without a meaning"));
+		expect_error("peer set --all --state -1",
+			     error_block("set", "peer", -34, "a peer's state is a number"));
+		expect_error("peer set --nid 10.0.0.9@tcp --state 9",
+			     error_block("set", "peer", -2, "there is no such peer"));
+		EXPECT_EQ(lnetctl_run("peer set --all").rc, -22);
 	});
 }
 
@@ -544,6 +759,15 @@ TEST(SimLnetctl, NodesPingAndDiscoverEachOther)
 							"  peer_ni:\n"
 							"  - nid: 10.0.0.2@tcp\n"
 							"  - nid: 10.1.0.2@tcp\n");
+			// As a list in a file, which may be what the commands printed.
+			Result listed = lnetctl_run("import --exec",
+						    "ping:\n- primary nid: 10.0.0.2@tcp\n"
+						    "  timeout: 20\n"
+						    "discover:\n- primary nid: 10.1.0.2@tcp\n"
+						    "  force: 1\n");
+			EXPECT_EQ(listed.rc, 0) << listed.err;
+			EXPECT_EQ(listed.out, lnetctl_run("ping 10.0.0.2@tcp").out +
+						      lnetctl_run("discover 10.1.0.2@tcp").out);
 			auto shown = lnetctl_run("peer show --nid 10.1.0.2@tcp").out;
 			EXPECT_EQ(shown, "peer:\n"
 					 "-     primary nid: 10.0.0.2@tcp\n"

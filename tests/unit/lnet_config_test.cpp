@@ -17,7 +17,8 @@ using namespace lnet;
 class Networks : public LnetTest
 {
 protected:
-	/// "net(interface)" of each, or the error's number.
+	/// "net(interface)" of each, with its CPU partitions if some are named, or the error's
+	/// number.
 	static std::string read(std::string_view text)
 	{
 		auto spec = parse_networks(text);
@@ -28,9 +29,17 @@ protected:
 			char one[64];
 			const NetworkSpec &s = spec->list[i];
 			cfs::format_cstr(one, "{}({})", s.net, s.if_name());
-			out += (i ? " " : "") + std::string(one);
+			out += (i ? " " : "") + std::string(one) + shown(s.cpts);
 		}
 		return out;
+	}
+	/// "[0,1]", or nothing for none.
+	static std::string shown(const CptSet &cpts)
+	{
+		std::string out;
+		for (unsigned n = 0; n < cpts.count(); n++)
+			out += (n ? "," : "[") + std::to_string(cpts.nth(n));
+		return out + (out.empty() ? "" : "]");
 	}
 	static std::string number(cfs::Errno e) { return std::to_string(static_cast<int>(e)); }
 };
@@ -61,7 +70,36 @@ TEST_F(Networks, RefusesWhatIsNotOfTheForm)
 				"tcp,", ",tcp", "tcp(eth0)x", "tcp(eth0),", "tcp(eth0)tcp1",
 				"(eth0)", "tcp(an-interface-name-too-long)"})
 		EXPECT_EQ(read(bad), number(cfs::err::INVAL)) << bad;
-	EXPECT_EQ(read("tcp[0,1](eth0)"), number(cfs::err::OPNOTSUPP));
+}
+
+TEST_F(Networks, CpuPartitionsStandBehindTheNetworkOrAnInterface)
+{
+	EXPECT_EQ(read("o2ib3[0,1](ib1)"), "o2ib3(ib1)[0,1]");
+	EXPECT_EQ(read("tcp(eth0)[0,1],tcp1"), "tcp(eth0)[0,1] tcp1()");
+	EXPECT_EQ(read("tcp(eth0[3],eth1)[0-2/2]"), "tcp(eth0)[3] tcp(eth1)[0,2]");
+	EXPECT_EQ(read("tcp[1] ( eth0 [ 2 , 5 ] , eth1 ) , tcp2 [63]"),
+		  "tcp(eth0)[2,5] tcp(eth1)[1] tcp2()[63]");
+	for (const char *bad : {"tcp[](eth0)", "tcp[0](eth0)[1]", "tcp[x](eth0)", "tcp[0(eth0)",
+				"tcp(eth0[0)", "tcp(eth0)[2-1]", "tcp(eth0)[0]x", "tcp(eth0[0]x)",
+				"tcp[0", "tcp]0[", "[0]", "tcp([0])", "tcp[0-1/0]"})
+		EXPECT_EQ(read(bad), number(cfs::err::INVAL)) << bad;
+	EXPECT_EQ(read("tcp(eth0)[64]"), number(cfs::err::RANGE));
+}
+
+TEST_F(Networks, SetsOfPartitionsCountAndChoose)
+{
+	auto set = parse_cpts("[1,4-6]");
+	ASSERT_TRUE(set);
+	EXPECT_EQ(set->count(), 4u);
+	EXPECT_EQ(shown(*set), "[1,4,5,6]");
+	EXPECT_TRUE(set->within(7) && !set->within(6) && !set->has(0) && !set->has(64));
+	EXPECT_EQ(shown(*parse_cpts(" 3 ")), "[3]");
+	EXPECT_EQ(CptSet::first(64).count(), 64u);
+	EXPECT_EQ(CptSet::first(64).nth(63), 63u);
+	EXPECT_TRUE(CptSet().within(0) && CptSet().empty());
+	EXPECT_FALSE(parse_cpts(""));
+	EXPECT_FALSE(parse_cpts("[0"));
+	EXPECT_FALSE(parse_cpts("0-18446744073709551615/18446744073709551615"));
 }
 
 TEST_F(Networks, HasALimit)
@@ -173,6 +211,63 @@ TEST_F(Ip2nets, WrongOnesAreRefusedOnEveryNode)
 	for (const char *bad : {"tcp 300.1.1.1", "tcp 1.1.1", "tcp 1.1.1.1.1", "tcp 1.1.1.x",
 				"tcp 1.1.1.[5", "tcp 1.1.1.[]", "bogus 1.1.1.1", "tcp 1.1.1.[9-2]"})
 		EXPECT_EQ(match(bad, {}), number(cfs::err::INVAL)) << bad;
+}
+
+class NidRanges : public LnetTest
+{
+protected:
+	/// The NIDs, or the error's number.
+	static std::string read(std::string_view text, std::uint64_t max = 8)
+	{
+		auto range = NidRange::make(text, max);
+		if (!range)
+			return std::to_string(static_cast<int>(range.error()));
+		std::string out;
+		do {
+			auto nid = range->nid();
+			if (!nid)
+				return std::to_string(static_cast<int>(nid.error()));
+			char one[LNET_NIDSTR_SIZE];
+			cfs::format_cstr(one, "{}", *nid);
+			out += (out.empty() ? "" : " ") + std::string(one);
+		} while (range->next());
+		return out;
+	}
+};
+
+TEST_F(NidRanges, StandForEachOfTheirNids)
+{
+	EXPECT_EQ(read("10.0.0.1@tcp"), "10.0.0.1@tcp");
+	EXPECT_EQ(read("fd00::1@tcp2"), "fd00::1@tcp2");
+	EXPECT_EQ(read(" 10.[0-1].0.[1-5/2,9]@tcp1 "),
+		  "10.0.0.1@tcp1 10.0.0.3@tcp1 10.0.0.5@tcp1 10.0.0.9@tcp1 "
+		  "10.1.0.1@tcp1 10.1.0.3@tcp1 10.1.0.5@tcp1 10.1.0.9@tcp1");
+	EXPECT_EQ(read("10.0.0.6/30@tcp"), "10.0.0.4@tcp 10.0.0.5@tcp 10.0.0.6@tcp 10.0.0.7@tcp");
+	EXPECT_EQ(read("10.0.0.6/32@o2ib"), "10.0.0.6@o2ib");
+	auto all = read("10.0.0.*@tcp", 256);
+	EXPECT_TRUE(all.starts_with("10.0.0.0@tcp 10.0.0.1@tcp ")) << all;
+	EXPECT_TRUE(all.ends_with(" 10.0.0.255@tcp")) << all;
+}
+
+TEST_F(NidRanges, AreBounded)
+{
+	const std::string many = std::to_string(static_cast<int>(cfs::err::NOSPC));
+	EXPECT_EQ(read("10.0.0.[1-9]@tcp"), many);
+	EXPECT_EQ(read("10.0.0.*@tcp", 255), many);
+	EXPECT_EQ(read("*.*.*.*@tcp", 1u << 20), many);
+	EXPECT_EQ(read("10.0.0.0/0@tcp"), many);
+	EXPECT_EQ(read("[0-65535].[0-65535].[0-65535].[0-65535,0-65535]@tcp"), many);
+}
+
+TEST_F(NidRanges, WrongOnesAreRefused)
+{
+	const std::string invalid = std::to_string(static_cast<int>(cfs::err::INVAL));
+	for (const char *bad :
+	     {"", "@", "tcp", "*@tcp", "10.0.0.1*@tcp", "10.*5.0.1@tcp", "10.0.0.[1-2@tcp",
+	      "10.0.0.]1[@tcp", "10.0.0.[]@tcp", "10.0.0.[255-256]@tcp", "10.0.0.1/33@tcp",
+	      "10.0.0.1/x@tcp", "10.0.0/24@tcp", "fd00::1/127@tcp", "10.0.0.1@nonsense",
+	      "[1].[1].[1].[1]@tcp[1]", "10.0.0.1/24"})
+		EXPECT_EQ(read(bad, 512), invalid) << bad;
 }
 
 } // namespace

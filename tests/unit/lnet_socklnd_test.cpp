@@ -146,6 +146,47 @@ TEST_F(Socklnd, NetworksOnOneAddressShareItsPort)
 	EXPECT_TRUE(reached);
 }
 
+TEST_F(Socklnd, AnInterfaceMayHaveItsOwnNumberOfConnections)
+{
+	using namespace cfs::err;
+	sock::SockNi &ni = *a->lo->last;
+	auto error_of = [&](const LndWishes &w) {
+		auto r = ni.change(w);
+		return r ? cfs::Errno{} : r.error();
+	};
+	EXPECT_EQ(error_of({.conns_per_peer = 128}), RANGE);
+	EXPECT_EQ(error_of({.conns_per_peer = 2, .timeout = 0}), RANGE);
+	EXPECT_EQ(error_of({.tos = 256}), RANGE);
+	EXPECT_EQ(ni.lnd_tunables().conns_per_peer, 1); // nothing of these
+	EXPECT_EQ(error_of({.conns_per_peer = 3, .timeout = 9, .tos = 8}), cfs::Errno{});
+	auto now = ni.lnd_tunables();
+	EXPECT_TRUE(now.conns_per_peer == 3 && now.timeout == 9 && now.tos == 8);
+	EXPECT_EQ(b->lo->last->lnd_tunables().conns_per_peer, 1);
+	// One for control, three for bulk in each direction; some of them b opens. Of two that meet
+	// one gives way, and is made up for with a later message.
+	auto conns = [&] { return a->lnd->stats.connected + a->lnd->stats.accepted; };
+	for (int i = 0; i < 400 && conns() < 7; i++) {
+		EXPECT_TRUE(a->core->ping({b->nid}, Nid{}, cfs::after(cfs::Duration::seconds(10))));
+		usleep(50000);
+	}
+	EXPECT_GE(conns(), 7u);
+}
+
+TEST_F(Socklnd, ThreadsOfOtherPartitionsDoNotServeABoundInterface)
+{
+	std::vector<sock::Scheduler *> seen;
+	for (unsigned cpt = 0; cpt < cfs_cpt_count(); cpt++) {
+		CptSet one;
+		one.add(cpt);
+		std::vector<sock::Scheduler *> mine;
+		for (int i = 0; i < 64; i++)
+			mine.push_back(&a->lnd->scheduler_for(b->nid, one));
+		for (auto *s : mine)
+			EXPECT_EQ(std::count(seen.begin(), seen.end(), s), 0);
+		seen.insert(seen.end(), mine.begin(), mine.end());
+	}
+}
+
 TEST_F(Socklnd, PutArrivesWholeAtEverySizeAndIsAcknowledged)
 {
 	for (std::size_t size :

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "lnetctl/options.hpp"
+#include "lnetctl/patterns.hpp"
 #include "lnetctl/usage.hpp"
 
 namespace lnetctl
@@ -130,14 +131,6 @@ Node peer_node(const std::string &primary, const Node &nids)
 	return p;
 }
 
-Node nid_list(const std::string &text)
-{
-	Node nids = Node::list();
-	for (const auto &nid : split(text, ','))
-		nids.add(Node::map()).set("nid", Node(nid));
-	return nids;
-}
-
 int peer_change(Shell &sh, const Words &words, bool add)
 {
 	Options o;
@@ -149,12 +142,13 @@ int peer_change(Shell &sh, const Words &words, bool add)
 		     {"ip2nets", 'i', true},
 		     {"lock_prim", 'l', false},
 		     {"force", 'f', false}}) ||
-	    (!o.has("prim_nid") && !o.has("nid")))
+	    (!o.has("prim_nid") && !o.has("nid") && !o.has("ip2nets")))
 		return usage(sh, what);
-	if (o.has("ip2nets"))
-		return complain(sh, add ? "add" : "del", "peer", -EOPNOTSUPP,
-				"--ip2nets is not built");
-	Node p = peer_node(o.get("prim_nid"), nid_list(o.get("nid")));
+	Node nids = Node::list();
+	for (const char *option : {"nid", "ip2nets"})
+		if (auto done = expand_nids(o.get(option), nids); !done)
+			return complain(sh, add ? "add" : "del", "peer", done, done.rc == -EINVAL);
+	Node p = peer_node(o.get("prim_nid"), nids);
 	if (o.has("non_mr"))
 		p.set("Multi-Rail", Node::boolean(false));
 	auto flags = static_cast<std::uint16_t>(
@@ -199,17 +193,18 @@ int peer_list(Shell &sh)
 int peer_set(Shell &sh, const Words &words)
 {
 	Options o;
-	long long health = 0;
+	long long health = 0, state = 0;
 	if (!o.read(words, 2,
 		    {{"nid", 'n', true},
 		     {"health", 't', true},
 		     {"all", 'a', false},
 		     {"state", 's', true}}) ||
-	    !o.number("health", health) || (!o.has("nid") && !o.has("all")))
+	    !o.number("health", health) || !o.number("state", state) ||
+	    (!o.has("nid") && !o.has("all")) || (!o.has("health") && !o.has("state")))
 		return usage(sh, "peer set");
-	if (o.has("state"))
-		return complain(sh, "set", "peer", -EOPNOTSUPP, "--state is not built");
-	Node nids = nid_list(o.get("nid"));
+	Node nids = Node::list();
+	if (auto done = expand_nids(o.get("nid"), nids); !done)
+		return complain(sh, "set", "peer", done, done.rc == -EINVAL);
 	if (o.has("all")) {
 		Answer answer;
 		auto done = ask(sh, Command::peers, 0, 0, "peer", Node(), answer);
@@ -220,9 +215,14 @@ int peer_set(Shell &sh, const Words &words)
 				for (const Node &n : list->items())
 					nids.add(Node::map()).set("nid", Node(n.get("nid")));
 	}
-	for (Node &n : nids.items())
-		n.set("health stats", Node::map()).set("health value", Node::number(health));
-	auto done = send(sh, Command::peers, nl::kFlagReplace, "peer", peer_node("", nids));
+	if (o.has("health"))
+		for (Node &n : nids.items())
+			n.set("health stats", Node::map())
+				.set("health value", Node::number(health));
+	Node p = peer_node("", nids);
+	if (o.has("state"))
+		p.set("peer state", Node::number(state));
+	auto done = send(sh, Command::peers, nl::kFlagReplace, "peer", p);
 	return done ? 0 : complain(sh, "set", "peer", done);
 }
 

@@ -73,5 +73,7 @@ int complain_plain(Shell &sh, const std::string &verb, const std::string &object
 [[nodiscard]] int net_command(Shell &sh, const Words &words);
 /// Adds or deletes the interfaces that an entry of `net:` describes.
 [[nodiscard]] int import_net(Shell &sh, const Node &entry, bool add);
+/// Likewise all entries of `ip2nets:` together.
+[[nodiscard]] int import_ip2nets(Shell &sh, const Node &entries, bool add);
 
 } // namespace lnetctl

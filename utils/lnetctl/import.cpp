@@ -23,7 +23,7 @@ using nl::Command;
 namespace
 {
 
-enum class Mode { add, del, show };
+enum class Mode { add, del, show, exec };
 
 int import_peer(Shell &sh, const Node &p, bool add)
 {
@@ -76,8 +76,38 @@ int import_buffers(Shell &sh, const Node &block)
 	return done ? 0 : complain(sh, "add", "buffers", done);
 }
 
+/// Does an entry of `ping:` or `discover:`, as either command prints it.
+int exec_entry(Shell &sh, const std::string &command, const Node &entry)
+{
+	Words words{command};
+	for (const char *option : {"timeout", "source"})
+		if (auto v = entry.get(option); !v.empty())
+			words.insert(words.end(), {"--" + std::string(option), v});
+	if (auto force = entry.get("force"); force == "1" || force == "true")
+		words.emplace_back("--force");
+	auto nid = entry.get("primary nid");
+	if (nid.empty())
+		return complain(sh, "exec", "import", -EINVAL,
+				"an entry of '" + command + "' has no primary nid");
+	words.push_back(nid);
+	return run(sh, words);
+}
+
+int exec_block(Shell &sh, const std::string &key, const Node &block)
+{
+	if (key != "ping" && key != "discover")
+		return complain(sh, "exec", "import", -EINVAL, "invalid key '" + key + "'");
+	int rc = 0;
+	for (const Node &n : block.items())
+		if (int r = exec_entry(sh, key, n); r && !rc)
+			rc = r;
+	return rc;
+}
+
 int import_block(Shell &sh, const std::string &key, const Node &block, Mode mode)
 {
+	if (mode == Mode::exec)
+		return exec_block(sh, key, block);
 	bool add = mode == Mode::add;
 	int rc = 0;
 	auto each = [&](int (*f)(Shell &, const Node &, bool)) {
@@ -87,6 +117,8 @@ int import_block(Shell &sh, const std::string &key, const Node &block, Mode mode
 	};
 	if (key == "net")
 		each(import_net);
+	else if (key == "ip2nets")
+		rc = import_ip2nets(sh, block, add);
 	else if (key == "peer")
 		each(import_peer);
 	else if (key == "route")
@@ -108,6 +140,8 @@ int show_block(Shell &sh, const std::string &key)
 {
 	if (key == "net" || key == "peer" || key == "route" || key == "routing" || key == "global")
 		return run(sh, {key, "show"});
+	if (key == "ip2nets")
+		return run(sh, {"net", "show"});
 	return key == "statistics" ? run(sh, {"stats", "show"}) : 0;
 }
 
@@ -188,8 +222,6 @@ int import_command(Shell &sh, const Words &words)
 		     {"help", 'h', false}}) ||
 	    o.has("help") || o.operands().size() > 1)
 		return usage(sh, "import");
-	if (o.has("exec"))
-		return complain(sh, "manage", "import", -EOPNOTSUPP, "--exec is not built");
 	std::string text, error;
 	if (!read_file(sh, o, text))
 		return -2;
@@ -197,7 +229,10 @@ int import_command(Shell &sh, const Words &words)
 	if (!error.empty() || (!file.is_map() && file.kind() != Node::Kind::null))
 		return complain(sh, "add", "import", -EINVAL,
 				error.empty() ? "the file is no mapping" : error);
-	Mode mode = o.has("del") ? Mode::del : o.has("show") ? Mode::show : Mode::add;
+	Mode mode = o.has("del")    ? Mode::del
+		    : o.has("show") ? Mode::show
+		    : o.has("exec") ? Mode::exec
+				    : Mode::add;
 	int rc = 0;
 	for (const auto &[key, block] : file.entries()) {
 		int r = mode == Mode::show ? show_block(sh, key)

@@ -7,6 +7,7 @@
 
 #include "lnetctl/commands.hpp"
 #include "lnetctl/options.hpp"
+#include "lnetctl/patterns.hpp"
 #include "lnetctl/usage.hpp"
 
 namespace lnetctl
@@ -34,28 +35,8 @@ bool has_interface(Shell &sh, const std::string &name)
 	return std::any_of(all.begin(), all.end(), [&](auto &i) { return i.name == name; });
 }
 
-/// An entry of "local NI(s)" with one interface.
-Node ni_node(const std::string &if_name, const Node &common)
-{
-	Node ni = Node::map();
-	if (!if_name.empty())
-		ni.set("interfaces", Node::map()).set("0", Node(if_name));
-	for (const auto &[key, value] : common.entries())
-		ni.set(key, value);
-	return ni;
-}
-
-Node net_node(const std::string &net, Node nis)
-{
-	Node n = Node::map();
-	n.set("net type", Node(net));
-	if (!nis.items().empty())
-		n.set("local NI(s)", std::move(nis));
-	return n;
-}
-
-/// The tunables among the options; false when one is no number.
-bool tunables(const Options &o, Node &out)
+/// The tunables and partitions among the options; false when one is no number.
+bool wishes(const Options &o, Node &out)
 {
 	static constexpr const char *kOfLnet[][2] = {{"peer-timeout", "peer_timeout"},
 						     {"peer-credits", "peer_credits"},
@@ -82,12 +63,36 @@ bool tunables(const Options &o, Node &out)
 		out.set("tunables", lnet_ones);
 	if (lnd_ones.is_map())
 		out.set("lnd tunables", lnd_ones);
+	if (o.has("cpt"))
+		out.set("CPT", Node(o.get("cpt")));
 	return true;
 }
 
 int bad_number(Shell &sh, const std::string &verb)
 {
 	return complain(sh, verb, "net", -EINVAL, "a value is not a number");
+}
+
+/// The interface and the network of --nid, unless these are given.
+bool from_nid(Shell &sh, const std::string &nid, std::string &net, std::string &names)
+{
+	names = interface_of(sh, nid);
+	if (net.empty() && nid.find('@') != nid.npos)
+		net = nid.substr(nid.find('@') + 1);
+	return !names.empty();
+}
+
+int net_add_by_address(Shell &sh, const Options &o, const Node &common)
+{
+	for (const char *other : {"net", "if", "nid"})
+		if (o.has(other))
+			return complain(sh, "add", "net", -EINVAL,
+					"--ip2net names networks and interfaces itself");
+	Node nets;
+	auto done = networks_by_address(sh, {{o.get("ip2net"), common}}, nets);
+	if (done)
+		done = send(sh, Command::nets, nl::kFlagCreate, "net", nets);
+	return done ? 0 : complain(sh, "add", "net", done);
 }
 
 int net_add(Shell &sh, const Words &words)
@@ -109,19 +114,19 @@ int net_add(Shell &sh, const Words &words)
 		     {"traffic-class", 'T', true},
 		     {"tos", 'o', true}}))
 		return usage(sh, "net add");
-	for (const char *no : {"ip2net", "cpt", "auth-key", "traffic-class"})
+	for (const char *no : {"auth-key", "traffic-class"})
 		if (o.has(no))
 			return complain(sh, "add", "net", -EOPNOTSUPP,
-					"--" + std::string(no) + " is not built");
+					"--" + std::string(no) +
+						" is of kfilnd, which is not built");
+	Node common = Node::map();
+	if (!wishes(o, common))
+		return bad_number(sh, "add");
+	if (o.has("ip2net"))
+		return net_add_by_address(sh, o, common);
 	auto net = o.get("net"), names = o.get("if"), nid = o.get("nid");
-	if (!nid.empty()) {
-		names = interface_of(sh, nid);
-		if (names.empty())
-			return complain(sh, "add", "net", -ENODEV,
-					"no interface has the NID's address");
-		if (net.empty() && nid.find('@') != nid.npos)
-			net = nid.substr(nid.find('@') + 1);
-	}
+	if (!nid.empty() && !from_nid(sh, nid, net, names))
+		return complain(sh, "add", "net", -ENODEV, "no interface has the NID's address");
 	if (net.empty()) {
 		sh.out << "missing mandatory parameters in NI config: 'network'\n";
 		return kUsage;
@@ -130,9 +135,6 @@ int net_add(Shell &sh, const Words &words)
 		sh.out << "creating a local NI needs at least one interface\n";
 		return kUsage;
 	}
-	Node common = Node::map();
-	if (!tunables(o, common))
-		return bad_number(sh, "add");
 	Node nis = Node::list();
 	for (const auto &name : split(names, ','))
 		nis.add(ni_node(name, common));
@@ -259,6 +261,45 @@ int net_command(Shell &sh, const Words &words)
 	return no_such_verb(sh, "net", verb);
 }
 
+namespace
+{
+
+/// CPU partitions as an export has them, or written as a list.
+std::string cpts_of(const Node &ni)
+{
+	const Node *n = ni.find("CPT");
+	if (!n || !n->is_list())
+		return n && n->is_scalar() ? n->text() : std::string();
+	std::string out;
+	for (const Node &i : n->items())
+		out += (out.empty() ? "[" : ",") + i.text();
+	return out.empty() ? out : out + "]";
+}
+
+/// What an interface of a file is to have beside its name.
+Node wishes_in(const Node &ni)
+{
+	Node common = Node::map();
+	for (const char *key : {"tunables", "lnd tunables"})
+		if (const Node *t = ni.find(key))
+			common.set(key, *t);
+	if (auto cpts = cpts_of(ni); !cpts.empty())
+		common.set("CPT", Node(cpts));
+	return common;
+}
+
+/// Values of a map like {0: eth0, 1: eth1}, with that between them.
+std::string values(const Node *map, const char *between)
+{
+	std::string out;
+	if (map)
+		for (const auto &[key, value] : map->entries())
+			out += (out.empty() ? "" : between) + value.text();
+	return out;
+}
+
+} // namespace
+
 int import_net(Shell &sh, const Node &entry, bool add)
 {
 	auto net = entry.get("net type");
@@ -276,11 +317,7 @@ int import_net(Shell &sh, const Node &entry, bool add)
 		if (add && !has_interface(sh, name))
 			return complain(sh, "add", "import", -ENOMSG,
 					"No interface matching '" + name + "'");
-		Node common = Node::map();
-		for (const char *key : {"tunables", "lnd tunables"})
-			if (const Node *t = from.find(key); t && add)
-				common.set(key, *t);
-		nis.add(ni_node(name, common));
+		nis.add(ni_node(name, add ? wishes_in(from) : Node::map()));
 	}
 	if (add && nis.items().empty())
 		return complain(sh, "add", "import", -EINVAL,
@@ -288,6 +325,24 @@ int import_net(Shell &sh, const Node &entry, bool add)
 	auto done = send(sh, Command::nets, add ? nl::kFlagCreate : std::uint16_t{0}, "net",
 			 net_node(net, std::move(nis)));
 	return done ? 0 : complain(sh, add ? "add" : "del", "net", done);
+}
+
+int import_ip2nets(Shell &sh, const Node &entries, bool add)
+{
+	std::vector<Ip2nets> texts;
+	for (const Node &e : entries.items()) {
+		auto names = values(e.find("interfaces"), ",");
+		texts.push_back({e.get("net-spec") + (names.empty() ? "" : "(" + names + ")") +
+					 " " + values(e.find("ip-range"), " "),
+				 add ? wishes_in(e) : Node::map()});
+	}
+	const char *verb = add ? "add" : "del";
+	Node nets;
+	auto done = networks_by_address(sh, texts, nets);
+	if (done)
+		done = send(sh, Command::nets, add ? nl::kFlagCreate : std::uint16_t{0}, "net",
+			    nets);
+	return done ? 0 : complain(sh, verb, "ip2nets", done);
 }
 
 } // namespace lnetctl

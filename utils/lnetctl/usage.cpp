@@ -28,6 +28,9 @@ constexpr Text kTexts[] = {
 		    "\t--net: network, e.g. tcp0\n"
 		    "\t--if: interfaces, e.g. eth0,eth1\n"
 		    "\t--nid: the interface with this NID's address\n"
+		    "\t--ip2net: instead of these: networks by the node's addresses, e.g. "
+		    "\"tcp(eth0) 192.168.*.*; o2ib 10.0.[1-4].*\"\n"
+		    "\t--cpt: CPU partitions that serve the interfaces, e.g. [0,1]\n"
 		    "\t--peer-timeout: seconds after which a silent peer counts as dead\n"
 		    "\t--peer-credits: messages in flight to one peer\n"
 		    "\t--peer-buffer-credits: router buffers that one peer may hold\n"
@@ -48,7 +51,7 @@ constexpr Text kTexts[] = {
 		    "\t--all: of all\n"
 		    "\t--health: health, 0 to 1000\n"
 		    "\t--conns-per-peer: connections to each peer\n"
-		    "\t--lnd-timeout: seconds\n"},
+		    "\t--lnd-timeout: seconds without progress that end a connection\n"},
 	{"route add", "route add: add a way to another network\n"
 		      "\t--net: that network\n"
 		      "\t--gateway: NIDs of gateways, e.g. 10.1.1.2@tcp\n"
@@ -63,12 +66,13 @@ constexpr Text kTexts[] = {
 		       "\t--verbose: more of each\n"},
 	{"peer add", "peer add: add NIDs to a peer\n"
 		     "\t--prim_nid: the peer's primary NID\n"
-		     "\t--nid: NIDs, with commas between\n"
+		     "\t--nid: NIDs, with commas between; also ranges, e.g. 10.0.[1-2].[1,7]@tcp\n"
+		     "\t--ip2nets: likewise\n"
 		     "\t--non_mr: it is not multi-rail\n"
 		     "\t--lock_prim: its primary NID stays\n"},
 	{"peer del", "peer del: remove NIDs of a peer, or the peer\n"
 		     "\t--prim_nid: its primary NID\n"
-		     "\t--nid: NIDs; without them, the peer\n"
+		     "\t--nid, --ip2nets: NIDs, also ranges; without them, the peer\n"
 		     "\t--force: even if its primary NID is locked\n"},
 	{"peer show", "peer show: list peers\n"
 		      "\t--nid: the peer with this NID\n"
@@ -77,7 +81,8 @@ constexpr Text kTexts[] = {
 	{"peer set", "peer set: change a value of peers' NIDs\n"
 		     "\t--nid: of this NID\n"
 		     "\t--all: of all\n"
-		     "\t--health: health, 0 to 1000\n"},
+		     "\t--health: health, 0 to 1000\n"
+		     "\t--state: the peer's state, as peer show -v 3 prints it\n"},
 	{"routing show", "routing show: the buffers of this router\n"},
 	{"set tiny_buffers",
 	 "set tiny_buffers VALUE: router buffers for messages without payload\n"},
@@ -105,18 +110,21 @@ constexpr Text kTexts[] = {
 	 "set recovery_limit VALUE: seconds after which pinging an unhealthy NID ends; 0: never\n"},
 	{"set max_recovery_ping_interval",
 	 "set max_recovery_ping_interval VALUE: seconds between such pings, at most\n"},
-	{"import", "import [--add|--del|--show] [FILE]: read a configuration (standard input "
-		   "without FILE)\n"
-		   "\t--add: bring it up (the default)\n"
-		   "\t--del: take it down\n"
-		   "\t--show: show what there is of it\n"},
+	{"import",
+	 "import [--add|--del|--show|--exec] [FILE]: read a configuration (standard input "
+	 "without FILE)\n"
+	 "\t--add: bring it up (the default)\n"
+	 "\t--del: take it down\n"
+	 "\t--show: show what there is of it\n"
+	 "\t--exec: do the pings and discoveries that it lists\n"},
 	{"export", "export [--backup] [FILE]: write the configuration\n"
 		   "\t--backup: only what import needs\n"},
 	{"stats show", "stats show: statistics of this node's LNet\n"},
 	{"stats reset", "stats reset: begin them anew\n"},
 	{"global show", "global show: settings of this node's LNet\n"},
 	{"ping", "ping [--source NID] [--timeout SECONDS] NID...: ask nodes for their NIDs\n"},
-	{"discover", "discover [--force] NID...: bring what is known of peers up to date\n"},
+	{"discover", "discover [--force] [--source NID] [--timeout SECONDS] NID...: bring what is "
+		     "known of peers up to date\n"},
 	{"cpt-of-nid", "cpt-of-nid NID...: the partition that serves a peer\n"},
 	{"doctor", "doctor [--peer NID]...: look for what commonly goes wrong\n"
 		   "\t--root DIR: read /proc and /sys below DIR\n"

@@ -13,6 +13,7 @@
 #include <span>
 #include <string_view>
 
+#include "lnet/cpts.hpp"
 #include "lnet/lnd.hpp"
 #include "lnet/ping.hpp"
 
@@ -48,6 +49,7 @@ struct NiInfo {
 	bool fatal = false; ///< the driver says that it is down
 	NiTunables tunables;
 	LndTunables lnd;
+	CptSet cpts; ///< partitions that serve it
 	Credits credits;
 	int health = 0; ///< 0 to 1000
 	Counts counts;
@@ -57,6 +59,7 @@ struct NiInfo {
 /// Tunables that an interface is to have; negative: what its driver says.
 struct NiWishes {
 	std::int32_t credits = -1, peer_credits = -1, peer_buffer_credits = -1, peer_timeout = -1;
+	CptSet cpts; ///< partitions that are to serve it; none: all
 };
 
 /// A remote NID.
@@ -160,12 +163,16 @@ public:
 	virtual void reset_stats() noexcept = 0;
 
 	// ---- interfaces ----
-	/// if_name empty: the driver's choice. err::EXIST, err::NODEV, err::NOSPC, the driver's.
+	/// if_name empty: the driver's choice. err::EXIST, err::NODEV, err::NOSPC, err::RANGE for a
+	/// CPU partition that is not there, the driver's.
 	virtual cfs::Result<Nid> add_ni(Net net, std::string_view if_name,
 					const NiWishes &wishes = {}) noexcept = 0;
 	virtual cfs::Result<> del_ni(const Nid &nid) noexcept = 0;
 	virtual cfs::Result<> list_nis(Listing<NiInfo> &out) noexcept = 0;
 	virtual cfs::Result<> set_ni_health(const Nid &nid, int health) noexcept = 0;
+	/// Changes what only the driver knows of an interface. err::NOENT; err::OPNOTSUPP when the
+	/// driver cannot; err::RANGE.
+	virtual cfs::Result<> set_ni_lnd(const Nid &nid, const LndWishes &wishes) noexcept = 0;
 
 	// ---- peers ----
 	/// Adds NIDs to the peer with that primary NID, made when there is none.
@@ -177,6 +184,10 @@ public:
 	/// By peer, its primary NID first.
 	virtual cfs::Result<> list_peers(Listing<PeerNiInfo> &out) noexcept = 0;
 	virtual cfs::Result<> set_peer_health(const Nid &nid, int health) noexcept = 0;
+	/// Gives the peer of a NID those PeerState bits. What is under way with it is not changed
+	/// by this, so those bits stay as they are. err::NOENT; err::INVAL for bits without a
+	/// meaning.
+	virtual cfs::Result<> set_peer_state(const Nid &nid, std::uint32_t bits) noexcept = 0;
 	/// Asks a node for its NIDs. err::TIMEDOUT, err::PROTO, err::HOSTUNREACH.
 	virtual cfs::Result<PingInfo> ping(const ProcessId &target, const Nid &source,
 					   cfs::Instant deadline) noexcept = 0;

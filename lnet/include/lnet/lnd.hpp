@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "lnet/cpts.hpp"
 #include "lnet/lnet.hpp"
 #include "lnet/plat_driver.h"
 #include "lnet/wire.hpp"
@@ -114,6 +115,18 @@ struct LndTunables {
 	std::int32_t tos = -1;
 };
 
+/// Changes of them.
+struct LndWishes {
+	static constexpr std::int32_t kLeave = INT32_MIN; ///< as it is
+
+	std::int32_t conns_per_peer = kLeave, timeout = kLeave, tos = kLeave;
+
+	[[nodiscard]] bool any() const noexcept
+	{
+		return conns_per_peer != kLeave || timeout != kLeave || tos != kLeave;
+	}
+};
+
 /// One configured interface of a driver.
 class NetworkInterface
 {
@@ -122,6 +135,15 @@ public:
 	[[nodiscard]] virtual const char *if_name() const noexcept = 0;
 	[[nodiscard]] virtual NiTunables tunables() const noexcept = 0;
 	[[nodiscard]] virtual LndTunables lnd_tunables() const noexcept { return {}; }
+	/// All of the changes, or none: err::OPNOTSUPP for what it has not, err::RANGE. At any
+	/// time.
+	virtual cfs::Result<> change(const LndWishes &) noexcept
+	{
+		return cfs::fail(cfs::err::OPNOTSUPP);
+	}
+	/// Only these CPU partitions are to work for it. At most once, before open(); without it,
+	/// all of them.
+	virtual void bind(const CptSet &) noexcept {}
 	/// From now on peers are accepted and upcalls are made; none before. Called once, when LNet
 	/// is ready.
 	virtual cfs::Result<> open() noexcept = 0;

@@ -144,6 +144,31 @@ void ip2nets(cfs::Bytes b)
 	(void)lnet::in_ip_range(text(b), own[0]);
 }
 
+/// What a range expands to is as much as it says, and within the bound that was given.
+void nid_range(cfs::Bytes b)
+{
+	constexpr std::uint64_t kMax = 200;
+	auto range = lnet::NidRange::make(text(b), kMax);
+	if (!range)
+		return;
+	std::uint64_t n = 0;
+	do
+		(void)range->nid();
+	while (++n <= kMax && range->next());
+	must(n <= kMax);
+}
+
+void networks(cfs::Bytes b)
+{
+	lnet::NetworksReader reader(text(b));
+	lnet::NetworkSpec spec;
+	std::size_t n = 0;
+	for (auto more = reader.next(spec); more && *more; more = reader.next(spec))
+		must(++n <= b.size());
+	if (auto cpts = lnet::parse_cpts(text(b)))
+		must(cpts->count() >= 1 && cpts->has(cpts->nth(cpts->count() - 1)));
+}
+
 void routes(cfs::Bytes b)
 {
 	if (auto spec = lnet::parse_routes(text(b)))
@@ -189,6 +214,12 @@ void decode_lnet(std::span<const std::byte> input)
 		break;
 	case LnetDecoder::ip2nets:
 		ip2nets(rest);
+		break;
+	case LnetDecoder::networks:
+		networks(rest);
+		break;
+	case LnetDecoder::nid_range:
+		nid_range(rest);
 		break;
 	default:
 		break;

@@ -20,6 +20,8 @@ enum class LnetDecoder : unsigned char {
 	netlink,
 	routes,
 	ip2nets,
+	networks,
+	nid_range,
 	count
 };
 

@@ -21,8 +21,9 @@ using Input = std::vector<std::byte>;
 
 Input input(LnetDecoder d, cfs::Bytes b)
 {
-	Input i{static_cast<std::byte>(d)};
-	i.insert(i.end(), b.begin(), b.end());
+	Input i(1 + b.size());
+	i[0] = static_cast<std::byte>(d);
+	std::copy(b.begin(), b.end(), i.begin() + 1);
 	return i;
 }
 
@@ -97,6 +98,12 @@ void add_control(std::set<Input> &out)
 	out.insert(
 		input(LnetDecoder::routes,
 		      cfs::as_bytes("tcp1 1 192.168.1.[1-4]@tcp:2; o2ib[0-1] 10.0.0.1@tcp # a")));
+	out.insert(input(LnetDecoder::networks,
+			 cfs::as_bytes("tcp0(eth0,eth1[2])[0-1],o2ib[0,1](ib0),tcp2")));
+	out.insert(input(LnetDecoder::networks, cfs::as_bytes("[0,2-6/2]")));
+	out.insert(input(LnetDecoder::nid_range, cfs::as_bytes("10.[0-1].0.[1-5/2,9]@tcp1")));
+	out.insert(input(LnetDecoder::nid_range, cfs::as_bytes("10.0.*.7@tcp")));
+	out.insert(input(LnetDecoder::nid_range, cfs::as_bytes("10.0.0.6/30@tcp")));
 	out.insert(input(LnetDecoder::ip2nets,
 			 cfs::as_bytes("tcp(eth0) 192.168.1.[2-8/2]; o2ib 10.*.*.*\ntcp2")));
 }
