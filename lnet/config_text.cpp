@@ -376,7 +376,10 @@ cfs::Result<NidRange> NidRange::make(std::string_view text, std::uint64_t max) n
 	NidRange r;
 	text = cfs::trim(text);
 	auto at = text.find('@');
-	std::string_view address = text.substr(0, at);
+	std::string_view address = text.substr(0, at), net = text;
+	net.remove_prefix(address.size());
+	if (net.find_first_of("[*") != kNone) // it is one network's
+		return cfs::fail(INVAL);
 	if (at != kNone && address.find('[') == kNone && address.find('/') != kNone) {
 		TRY(r.make_prefix(text));
 	} else {
