@@ -139,13 +139,16 @@ cfs::Result<ldlm::LockUse> Client::lock(unsigned key, ldlm::Mode mode) noexcept
 	auto got = TRY(locks_.ns().enqueue(e, {}));
 	if (!got.use)
 		return cfs::fail(cfs::err::NOLCK);
+	if (got.use->desc().name != e.name)
+		return cfs::fail(cfs::err::PROTO);
 	return std::move(got.use);
 }
 
 void Client::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noexcept
 {
 	u64 oid = lock.desc().name.name[1];
-	CFS_ASSERT(oid >= 1 && oid <= kKeys);
+	if (oid < 1 || oid > kKeys)
+		return; // the server gave another one than was asked for: nothing is kept under it
 	cfs::MutexGuard g(kept_lock_);
 	kept_[oid - 1].reset();
 }

@@ -9,8 +9,7 @@
 //     running                 threads that are not done
 //     stop                    1: threads end after what they are doing
 //     told                    a line "NUMBER KEY PLACE COMMITTED" for each append that was
-//     answered;
-//                             COMMITTED is 1 when it is known to be on disk
+//                             answered; COMMITTED is 1 when it is known to be on disk
 #pragma once
 
 #include <atomic>

@@ -37,6 +37,9 @@ struct kv_server final : private kv::ServerObserver {
 
 	cfs::Result<> start(cfs_node *plat, const kv_server_config &c) noexcept
 	{
+		constexpr unsigned kRecoveryMax = 1000000; // seconds
+		if (c.recovery > kRecoveryMax)
+			return cfs::fail(cfs::err::RANGE);
 		node_ = TRY(cfs::Node::get(plat));
 		rpc_ = TRY(rpc::RpcHold::take(plat));
 		auto *ldlm = TRY(ldlm::of(*node_));
