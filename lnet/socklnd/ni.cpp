@@ -408,6 +408,17 @@ void SockNi::tick(cfs::Instant now) noexcept
 	forget_idle_peers(now);
 }
 
+void SockNi::set_down(bool down) noexcept
+{
+	if (std::exchange(down_, down) == down)
+		return;
+	LCONSOLE_WARN(kSubsys, "{}: interface '{}' {}", nid_,
+		      static_cast<const char *>(netif_.name),
+		      down ? "is down: it lost its link or its address; see `ip address`"
+			   : "is up again");
+	up_.ni_fatal(down);
+}
+
 void SockNi::shutdown() noexcept
 {
 	stopping_.store(true, std::memory_order_release);

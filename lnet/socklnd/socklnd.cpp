@@ -119,6 +119,9 @@ void Scheduler::run() noexcept
 SockLnd::~SockLnd()
 {
 	stop_.store(true, std::memory_order_release);
+	if (watch_)
+		cfs_netif_watch_stop(watch_);
+	(void)check_.cancel_sync();
 	if (listen_poller_)
 		cfs_poller_kick(listen_poller_);
 	acceptor_.join();
@@ -152,6 +155,7 @@ cfs::Result<> SockLnd::start() noexcept
 	TRY(reaper_.create(node_, "socknal_reaper", 1));
 	TRY(cfs::to_result(cfs_poller_create(node_, &listen_poller_)));
 	TRY(acceptor_.start<&SockLnd::accept_loop>(node_, "acceptor", this));
+	TRY(cfs::to_result(cfs_netif_watch_start(node_, interfaces_changed, this, &watch_)));
 	timer_.arm(reaper_, cfs::after(cfs::Duration::seconds(1)));
 	return {};
 }
@@ -168,22 +172,70 @@ Scheduler &SockLnd::scheduler_for(const Nid &peer, const CptSet &cpts) noexcept
 	return *schedulers_[cpt * per_cpt_ + n % per_cpt_];
 }
 
+// ---- interfaces ----
+
+namespace
+{
+
+/// The node's interfaces, an entry for each address.
+struct Netifs {
+	cfs::Array<cfs_netif> all;
+	std::size_t count = 0;
+
+	[[nodiscard]] std::span<const cfs_netif> list() const noexcept
+	{
+		return {all.data(), count};
+	}
+};
+
+/// err::NOSPC: more than anybody needs.
+cfs::Result<Netifs> netifs_of(cfs_node *node) noexcept
+{
+	constexpr unsigned kFirst = 128, kMax = 8192;
+	for (unsigned max = kFirst; max <= kMax; max *= 8) {
+		Netifs out;
+		out.all = TRY(cfs::Array<cfs_netif>::make(SockLnd::kSubsys, max));
+		int n = cfs_netif_list(node, out.all.data(), max);
+		TRY(cfs::to_result(n));
+		out.count = static_cast<std::size_t>(n);
+		if (out.count < max)
+			return out;
+	}
+	return cfs::fail(NOSPC);
+}
+
+bool same_address(const cfs_sockaddr &a, const cfs_sockaddr &b) noexcept
+{
+	return a.length == b.length && a.ifindex == b.ifindex &&
+	       std::equal(a.bytes, a.bytes + a.length, b.bytes);
+}
+
 /// Which of an interface's addresses is its NID: IPv4 is what every peer understands; a link-local
 /// one means something else on every other node.
-static int preference(const cfs_netif &i) noexcept
+int preference(const cfs_netif &i) noexcept
 {
 	return i.addr.length == 4 ? 2 : i.addr.ifindex == 0 ? 1 : 0;
 }
 
+/// Whether an address of ours is on an interface with a link. The loopback interface has every
+/// address of its network.
+bool works(const cfs_netif &ours, std::span<const cfs_netif> list) noexcept
+{
+	return std::any_of(list.begin(), list.end(), [&](const cfs_netif &i) {
+		bool ours_too = same_address(i.addr, ours.addr) ||
+				(i.loopback && std::string_view(i.name) == ours.name);
+		return ours_too && i.up && i.link;
+	});
+}
+
+} // namespace
+
 cfs::Result<cfs::UniquePtr<NetworkInterface>>
 SockLnd::startup(cfs::Node &, Net net, std::string_view if_name, Upcalls &up) noexcept
 {
-	constexpr unsigned kNetifsMax = 128;
-	auto list = TRY(cfs::Array<cfs_netif>::make(kSubsys, kNetifsMax));
-	int n = cfs_netif_list(node_, list.data(), kNetifsMax);
-	TRY(cfs::to_result(n));
+	auto netifs = TRY(netifs_of(node_));
 	const cfs_netif *found = nullptr;
-	for (const cfs_netif &i : std::span(list.data(), static_cast<std::size_t>(n))) {
+	for (const cfs_netif &i : netifs.list()) {
 		bool wanted = if_name.empty() ? i.up && !i.loopback : if_name == i.name;
 		bool better = found && std::string_view(found->name) == i.name &&
 			      preference(i) > preference(*found);
@@ -198,6 +250,45 @@ SockLnd::startup(cfs::Node &, Net net, std::string_view if_name, Upcalls &up) no
 	return cfs::UniquePtr<NetworkInterface>(TRY(cfs::try_make<SockNi>(*this, up, net, *found)));
 }
 
+template <typename F>
+void SockLnd::for_each_ni(F f) noexcept
+{
+	for (std::size_t i = 0;; i++) {
+		SockNi *ni = nullptr;
+		{
+			cfs::MutexGuard g(lock_);
+			std::size_t n = 0;
+			for (SockNi &candidate : nis_)
+				if (n++ == i)
+					ni = &candidate;
+			if (ni)
+				ni->born(); // shutdown() waits until it is let go
+		}
+		if (!ni)
+			break;
+		f(*ni);
+		ni->gone();
+	}
+}
+
+void SockLnd::interfaces_changed(void *self) noexcept
+{
+	auto &lnd = *static_cast<SockLnd *>(self);
+	lnd.check_.queue(lnd.reaper_);
+}
+
+void SockLnd::check_interfaces() noexcept
+{
+	auto netifs = netifs_of(node_);
+	check_again_ = !netifs;
+	if (!netifs) {
+		CNETERR(kSubsys, "cannot look at the network interfaces: {}; trying again",
+			netifs.error());
+		return;
+	}
+	for_each_ni([&](SockNi &ni) { ni.set_down(!works(ni.netif(), netifs->list())); });
+}
+
 // ---- listening ----
 
 Listener::~Listener()
@@ -210,12 +301,8 @@ Listener::~Listener()
 
 cfs::Result<Listener *> SockLnd::listener_at(const cfs_sockaddr &addr) noexcept
 {
-	auto same = [&](const cfs_sockaddr &a) {
-		return a.length == addr.length && a.ifindex == addr.ifindex &&
-		       std::equal(a.bytes, a.bytes + a.length, addr.bytes);
-	};
 	for (Listener &l : listeners_)
-		if (same(l.addr))
+		if (same_address(l.addr, addr))
 			return &l;
 	auto fresh = TRY(cfs::try_make<Listener>(addr));
 	TRY(cfs::to_result(cfs_sock_listen(node_, &addr, tunables.accept_port,
@@ -243,10 +330,13 @@ cfs::Result<> SockLnd::listen_for(SockNi &ni) noexcept
 
 cfs::Result<> SockLnd::add(SockNi &ni) noexcept
 {
-	cfs::MutexGuard g(lock_);
-	if (tunables.accept != Accept::none)
-		TRY(listen_for(ni));
-	nis_.push_back(ni);
+	{
+		cfs::MutexGuard g(lock_);
+		if (tunables.accept != Accept::none)
+			TRY(listen_for(ni));
+		nis_.push_back(ni);
+	}
+	check_.queue(reaper_); // it may have no link, or have lost it since it was found
 	return {};
 }
 
@@ -375,22 +465,9 @@ void SockLnd::handshake(cfs_sock *s, const cfs_sockaddr &from) noexcept
 void SockLnd::tick() noexcept
 {
 	auto now = cfs::Instant::now();
-	for (std::size_t i = 0;; i++) {
-		SockNi *ni = nullptr;
-		{
-			cfs::MutexGuard g(lock_);
-			std::size_t n = 0;
-			for (SockNi &candidate : nis_)
-				if (n++ == i)
-					ni = &candidate;
-			if (ni)
-				ni->born(); // shutdown() waits until it is let go
-		}
-		if (!ni)
-			break;
-		ni->tick(now);
-		ni->gone();
-	}
+	for_each_ni([&](SockNi &ni) { ni.tick(now); });
+	if (check_again_)
+		check_interfaces();
 	if (!stop_.load(std::memory_order_acquire))
 		timer_.arm(reaper_, cfs::after(cfs::Duration::seconds(1)));
 }

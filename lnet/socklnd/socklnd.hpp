@@ -210,6 +210,8 @@ public:
 		return peer_count_.load(std::memory_order_relaxed);
 	}
 	void tick(cfs::Instant now) noexcept;
+	/// Tells LNet whether its network interface works. The reaper's.
+	void set_down(bool down) noexcept;
 	void forget_idle_peers(cfs::Instant now) noexcept;
 	[[nodiscard]] unsigned bulk_conns() const noexcept;
 	/// Without progress for so long, a connection is closed.
@@ -254,7 +256,8 @@ private:
 	Upcalls &up_;
 	const cfs_netif netif_;
 	Nid nid_;
-	CptSet cpts_; ///< none: all
+	CptSet cpts_;	    ///< none: all
+	bool down_ = false; ///< as LNet was told; the reaper's
 	// What change() changes; connections made from then on have it.
 	std::atomic<std::uint32_t> conns_per_peer_, timeout_;
 	std::atomic<std::int32_t> tos_;
@@ -301,6 +304,12 @@ private:
 	void accept_one(cfs_sock *s, const cfs_sockaddr &from) noexcept;
 	void handshake(cfs_sock *s, const cfs_sockaddr &from) noexcept;
 	void tick() noexcept;
+	/// Calls f(SockNi &) for each interface, without a lock. On the reaper.
+	template <typename F>
+	void for_each_ni(F f) noexcept;
+	/// Looks which interfaces have a link and their address. On the reaper.
+	void check_interfaces() noexcept;
+	static void interfaces_changed(void *self) noexcept;
 	void accept_from(Listener &l) noexcept;
 	[[nodiscard]] cfs::Result<> listen_for(SockNi &ni) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Result<Listener *> listener_at(const cfs_sockaddr &addr) noexcept
@@ -312,7 +321,10 @@ private:
 	std::size_t per_cpt_ = 0;			   ///< of them
 	cfs::WorkQueue connds_;				   // outgoing handshakes
 	cfs::WorkQueue accepts_;			   // incoming ones
-	cfs::WorkQueue reaper_;
+	cfs::WorkQueue reaper_;				   // one thread
+	cfs_netif_watch *watch_ = nullptr;
+	cfs::Work<SockLnd, &SockLnd::check_interfaces> check_{this};
+	bool check_again_ = false; ///< the last check failed; the reaper's
 	cfs::Timer<SockLnd, &SockLnd::tick> timer_{this};
 
 	cfs_poller *listen_poller_ = nullptr; // contexts are Listener

@@ -608,6 +608,50 @@ TEST(SimLnetctl, TheDriversTimeOutIsSetForOneInterface)
 	});
 }
 
+TEST(SimLnetctl, AnInterfaceWhoseLinkIsLostIsShownDown)
+{
+	run_seeds(3, [](World &w) {
+		auto nodes = lnet::sim::add_nodes(w, 1);
+		auto step = std::make_shared<unsigned>(0);
+		auto next = [step] {
+			++*step;
+			for (unsigned wanted = *step + 1; *step < wanted;)
+				sleep_for(100 * kMillisecond);
+			sleep_for(5 * kSecond);
+		};
+		lnet::sim::NodeConfig two;
+		two.networks = "tcp(eth0,eth1)";
+		lnet::sim::start_core(
+			*nodes[0],
+			[next] {
+				auto shown = [](const char *status, const char *fatal) {
+					auto s = lnetctl_run("net show -v 2").out;
+					auto at = s.find("nid: 10.1.0.1@tcp");
+					EXPECT_NE(at, s.npos) << s;
+					auto one = s.substr(at);
+					EXPECT_NE(one.find(status), one.npos) << s;
+					EXPECT_NE(one.find(fatal), one.npos) << s;
+					return s.find("status: down") < at;
+				};
+				expect("lnet configure --all", "");
+				EXPECT_FALSE(shown("status: up", "fatal_error: 0"));
+				next();
+				EXPECT_FALSE(shown("status: down", "fatal_error: 1"));
+				next();
+				EXPECT_FALSE(shown("status: up", "fatal_error: 0"));
+			},
+			two);
+		w.spawn("cable", [nodes, step] {
+			for (unsigned i = 0; i < 2; i++) {
+				while (*step != 2 * i + 1)
+					sleep_for(100 * kMillisecond);
+				lnet::sim::set_interface(*nodes[0], 1, i == 1);
+				++*step;
+			}
+		});
+	});
+}
+
 TEST(SimLnetctl, PeersAreAddedAndDeletedByRanges)
 {
 	alone([] {

@@ -21,6 +21,7 @@
 #include "libcfs/node.hpp"
 #include "libcfs/plat/csum.h"
 #include "lnet/core.hpp"
+#include "lnet/socklnd/host/netif.hpp"
 #include "lnet/socklnd/socklnd.hpp"
 #include "tests/unit/lnet_nodes.hpp"
 
@@ -185,6 +186,62 @@ TEST_F(Socklnd, ThreadsOfOtherPartitionsDoNotServeABoundInterface)
 			EXPECT_EQ(std::count(seen.begin(), seen.end(), s), 0);
 		seen.insert(seen.end(), mine.begin(), mine.end());
 	}
+}
+
+/// The machine's interfaces, if it had but one with that address.
+std::vector<cfs_netif> one_interface(const Nid &nid, bool up, bool link)
+{
+	cfs_netif i{};
+	strcpy(i.name, "eth7");
+	auto bytes = nid.addr();
+	i.addr.length = static_cast<std::uint32_t>(bytes.size());
+	std::copy(bytes.begin(), bytes.end(), i.addr.bytes);
+	i.up = up;
+	i.link = link;
+	return {i};
+}
+
+TEST_F(Socklnd, AnInterfaceWithoutLinkOrAddressIsToldAsDown)
+{
+	auto restore = cfs::ScopeExit([] { sock::host::pretend_netifs(std::nullopt); });
+	auto deadline = cfs::after(cfs::Duration::seconds(30));
+	// What b is told of a, once it is that.
+	auto told = [&](std::uint32_t status) {
+		for (int i = 0; i < 1000; i++) {
+			auto p = b->core->ping({a->nid}, Nid{}, deadline);
+			if (p && p->nids.size() == 1 && p->nids[0].status == status)
+				return true;
+			usleep(10000);
+		}
+		return false;
+	};
+	using namespace lnet::wire;
+	EXPECT_TRUE(told(LNET_NI_STATUS_UP));
+	struct {
+		std::vector<cfs_netif> list;
+		std::uint32_t status;
+	} const steps[] = {
+		{one_interface(a->nid, true, false), LNET_NI_STATUS_DOWN},
+		{one_interface(a->nid, true, true), LNET_NI_STATUS_UP},
+		{one_interface(a->nid, false, true), LNET_NI_STATUS_DOWN},
+		{one_interface(a->nid, true, true), LNET_NI_STATUS_UP},
+		{{}, LNET_NI_STATUS_DOWN},
+	};
+	// b keeps its own interface all the while.
+	for (const auto &s : steps) {
+		auto list = s.list;
+		list.push_back(one_interface(b->nid, true, true)[0]);
+		sock::host::pretend_netifs(list);
+		EXPECT_TRUE(told(s.status)) << &s - steps;
+	}
+	// One that is brought up without a link is down from the first.
+	auto without = one_interface(Nid::ipv4(make_net(LndType::tcp, 0), 0x7f000003), true, false);
+	without.push_back(one_interface(b->nid, true, true)[0]);
+	sock::host::pretend_netifs(without);
+	a.emplace(0x7f000003, test_tunables(port));
+	EXPECT_TRUE(told(LNET_NI_STATUS_DOWN));
+	sock::host::pretend_netifs(std::nullopt);
+	EXPECT_TRUE(told(LNET_NI_STATUS_UP));
 }
 
 TEST_F(Socklnd, PutArrivesWholeAtEverySizeAndIsAcknowledged)

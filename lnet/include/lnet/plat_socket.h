@@ -50,13 +50,15 @@ struct cfs_netif {
 	uint32_t ifindex;
 	uint32_t mtu;
 	uint32_t speed_mbps; /* 0: unknown */
-	uint8_t up;
+	uint8_t up;	     /* the administrator says so */
+	uint8_t link;	     /* and there is somebody at the other end of the cable */
 	uint8_t loopback;
 	uint8_t zerocopy; /* scatter-gather and checksum offload */
 };
 /* Fills up to max entries for the node; the number there are, or an errno. Sleeps. */
 int cfs_netif_list(struct cfs_node *node, struct cfs_netif *out, unsigned int max) CFS_NOEXCEPT;
-/* Calls changed(ctx) from a thread whenever a link or address of the node changes. */
+/* Calls changed(ctx) from a thread whenever a link or address of the node has changed, also from
+ * within the start, and not after the stop has returned. Start and stop sleep. */
 struct cfs_netif_watch;
 int cfs_netif_watch_start(struct cfs_node *node, void (*changed)(void *ctx), void *ctx,
 			  struct cfs_netif_watch **out) CFS_NOEXCEPT;

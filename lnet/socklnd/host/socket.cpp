@@ -7,9 +7,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/sockios.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -34,10 +32,6 @@ struct cfs_sock {
 struct cfs_poller {
 	int epoll;
 	int kick;
-};
-
-struct cfs_netif_watch {
-	int unused;
 };
 
 namespace
@@ -137,61 +131,9 @@ public:
 	}
 };
 
-uint32_t link_speed(const char *name)
-{
-	std::string path = std::string("/sys/class/net/") + name + "/speed";
-	int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	char buf[32];
-	ssize_t n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	buf[n] = 0;
-	long v = std::strtol(buf, nullptr, 10);
-	return v > 0 ? static_cast<uint32_t>(v) : 0;
-}
-
 } // namespace
 
 extern "C" {
-
-int cfs_netif_list(cfs_node *, cfs_netif *out, unsigned max) noexcept
-{
-	ifaddrs *list = nullptr;
-	if (getifaddrs(&list))
-		return -errno;
-	int n = 0;
-	for (ifaddrs *i = list; i; i = i->ifa_next) {
-		if (!i->ifa_addr ||
-		    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
-			continue;
-		if (static_cast<unsigned>(n) < max) {
-			cfs_netif &o = out[n];
-			std::memset(&o, 0, sizeof(o));
-			std::strncpy(o.name, i->ifa_name, sizeof(o.name) - 1);
-			from_native(i->ifa_addr, o.addr);
-			o.addr.port = 0;
-			o.ifindex = if_nametoindex(i->ifa_name);
-			o.up = (i->ifa_flags & IFF_UP) != 0;
-			o.loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
-			o.speed_mbps = link_speed(i->ifa_name);
-		}
-		n++;
-	}
-	freeifaddrs(list);
-	return n < static_cast<int>(max) ? n : static_cast<int>(max);
-}
-
-int cfs_netif_watch_start(cfs_node *, void (*)(void *), void *, cfs_netif_watch **) noexcept
-{
-	// Interfaces of a test machine stay as they are; who wants to be told is told that it will
-	// not be.
-	return -EOPNOTSUPP;
-}
-
-void cfs_netif_watch_stop(cfs_netif_watch *) noexcept {}
 
 int cfs_sock_listen(cfs_node *, const cfs_sockaddr *addr, uint32_t port, unsigned backlog,
 		    cfs_sock **out) noexcept
