@@ -190,6 +190,7 @@ void DataSpaceImpl::abort() noexcept
 		if (!osc)
 			return;
 		osc->import().set_active(false);
+		osc->ns().on_evicted();
 	}
 }
 

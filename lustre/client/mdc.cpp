@@ -115,6 +115,7 @@ Result<> Mdc::connect(cfs::WaitMode mode, cfs::Instant deadline) noexcept
 void Mdc::abort() noexcept
 {
 	import_->set_active(false);
+	ns_->on_evicted(); // whoever waits for a lock hears nothing of the connection
 }
 
 void Mdc::close(cfs::WaitMode mode, cfs::Instant deadline) noexcept

@@ -265,6 +265,34 @@ TEST(SimClient, AMountCanBeForcedWhenServersAreGone)
 	});
 }
 
+TEST(SimClient, AForcedMountEndsWhoWaitsForALock)
+{
+	run_seeds(5, [](World &w) {
+		fsworld::run(w, {.osts = 1}, [](Client &c) {
+			must(c.vfs->mknod("/f", 0100644), "mknod");
+			auto mine = must(c.vfs->open("/f", O_RDWR), "open");
+			must(mine->lock(1, 1), "lock");
+			auto two = must(client::host::Vfs::mount(c.stack.node, c.device), "second");
+			auto theirs = must(two->open("/f", O_RDWR), "open");
+			bool ended = false;
+			this_node().spawn("waiter", [&] {
+				check(!theirs->lock(2, 1), "a lock that somebody else has");
+				ended = true;
+			});
+			sleep_for(2 * kSecond);
+			check(!ended, "did not wait");
+			two->force();
+			for (int i = 0; i < 60 && !ended; i++)
+				sleep_for(kSecond);
+			check(ended, "waits for ever");
+			theirs.reset();
+			(void)two->unmount();
+			two.reset();
+			must(mine->lock(1, 2), "unlock");
+		});
+	});
+}
+
 TEST(SimClient, AStampOfANameSaysNothingOfAMissingOne)
 {
 	run_seeds(2, [](World &w) {
