@@ -106,6 +106,8 @@ cfs::Result<> Client::close() noexcept
 void Client::give_up() noexcept
 {
 	import_->set_active(false);
+	// Whoever waits for a lock is told nothing by the connection.
+	locks_.ns().on_evicted();
 }
 
 void Client::on_evicted(rpc::Import &) noexcept

@@ -312,4 +312,37 @@ TEST(SimKv, WhatALoadShowsIsOnTheDisk)
 	});
 }
 
+TEST(SimKv, ALoadEndsWithoutItsServer)
+{
+	run_seeds(20, [](World &w) {
+		auto book = std::make_shared<Book>();
+		auto disk = cluster::make_disk(kv::kTarget, 64 << 20);
+		Node &server = w.add_node("server");
+		lnet::Nid nid = lnet::sim::nid_of(server);
+		cluster::start(server, [=](cluster::Stack &s) {
+			kv::serve(s, *book, *disk, cfs::Duration::seconds(3));
+		});
+		auto ended = std::make_shared<unsigned>(0);
+		auto clients = lnet::sim::add_nodes(w, 2, "c");
+		for (u32 i = 0; i < 2; i++)
+			cluster::start(*clients[i], [=](cluster::Stack &s) {
+				kv::Load load;
+				kv::LoadSpec spec;
+				spec.client = {kv::kTarget, {&nid, 1}};
+				spec.id = i + 1;
+				spec.steps = 10000;
+				cluster::must(load.start(s.node, *s.rpc, *s.ldlm, spec), "no load");
+				sleep_for(8 * kSecond);
+				load.stop();
+				++*ended;
+			});
+		w.spawn("script", [=, &server, &w] {
+			sleep_for(2 * kSecond + w.rng().below(kSecond));
+			server.crash();
+			while (*ended < 2)
+				sleep_for(kSecond);
+		});
+	});
+}
+
 } // namespace
