@@ -314,11 +314,13 @@ bool Discovery::hold_back(Msg &m, Peer &p) noexcept
 	return true;
 }
 
-void Discovery::start(Peer &p, bool force) noexcept
+void Discovery::start(Peer &p, bool force, const Nid &at) noexcept
 {
 	cfs::SpinGuard g(lock_);
 	if (stopping_ || (!force && up_to_date(p)))
 		return;
+	if (!at.is_none() && !p.has(LNET_PEER_DISCOVERING))
+		p.contact = at;
 	if (force)
 		p.state.fetch_or(LNET_PEER_FORCE_PING, std::memory_order_acq_rel);
 	enqueue(p);
@@ -434,7 +436,8 @@ void Discovery::step(Peer &p) noexcept
 		p.state.fetch_and(~(LNET_PEER_PING_SENT | LNET_PEER_PUSH_SENT),
 				  std::memory_order_acq_rel);
 		cfs::Result<> r;
-		if (lost(p, *probe))
+		bool again = lost(p, *probe);
+		if (again)
 			p.repeated++;
 		else if (!probe->answered_)
 			r = cfs::fail(probe->status_ == cfs::Errno{} ? TIMEDOUT : probe->status_);
@@ -442,7 +445,7 @@ void Discovery::step(Peer &p) noexcept
 			r = ping_ended(p, *probe);
 		else
 			p.acknowledged.store(probe->sequence_, std::memory_order_release);
-		if (probe->kind_ == Probe::Kind::ping)
+		if (probe->kind_ == Probe::Kind::ping && !again)
 			p.answers.store(probe->answered_ && r, std::memory_order_relaxed);
 		else if (probe->answered_)
 			p.state.fetch_and(~LNET_PEER_FORCE_PUSH, std::memory_order_acq_rel);
@@ -482,8 +485,8 @@ cfs::Result<> Discovery::send_ping(Peer &p) noexcept
 	TRY(arm(*probe, LNET_MD_TRUNCATE));
 	p.state.fetch_or(LNET_PEER_PING_SENT, std::memory_order_acq_rel);
 	p.probe = probe; // before its events
-	auto r = core_.get(Nid{}, probe->md_, process(way_to(p)), wire::LNET_RESERVED_PORTAL,
-			   wire::LNET_PROTO_PING_MATCHBITS, 0);
+	// To that very NID: one that is announced as down is so until somebody pings it.
+	auto r = core_.get_from(Nid{}, probe->md_, way_to(p));
 	if (!r) {
 		probe->status_ = r.error();
 		(void)core_.unlink(probe->md_); // its last event takes it from here

@@ -129,8 +129,9 @@ public:
 	/// True: the message waits until `p` is discovered, and is discovery's.
 	[[nodiscard]] bool hold_back(Msg &m, Peer &p) noexcept;
 	[[nodiscard]] bool up_to_date(const Peer &p) const noexcept;
-	/// Begins an attempt unless one is under way. force: even if it is up to date.
-	void start(Peer &p, bool force) noexcept;
+	/// Begins an attempt unless one is under way. force: even if it is up to date. at: with
+	/// that NID of its, if there is one.
+	void start(Peer &p, bool force, const Nid &at = {}) noexcept;
 	/// Waits for the end of an attempt with the peer of that NID.
 	[[nodiscard]] cfs::Result<> wait(const Nid &nid, bool force, cfs::WaitMode mode,
 					 cfs::Instant deadline) noexcept;

@@ -407,11 +407,16 @@ void Core::check_routes(cfs::Instant now) noexcept
 		auto r = routes_.at(i);
 		if (!r)
 			return;
-		auto peer = r->gateway->peer();
-		bool first = peer->last_check == cfs::Instant{};
-		if (every.ns() > 0 && (first || now - peer->last_check >= every)) {
-			peer->last_check = now;
-			discovery_.start(*peer, true);
+		// At each NID that a route names: a router calls those down that nobody pings.
+		PeerNi &gateway = *r->gateway;
+		auto peer = gateway.peer();
+		bool first = gateway.last_check == cfs::Instant{};
+		bool due = every.ns() > 0 && (first || now - gateway.last_check >= every);
+		if (due)
+			peer->last_check = now; // also a check that is under way is a gateway's
+		if (due && !peer->has(LNET_PEER_DISCOVERING)) {
+			gateway.last_check = now;
+			discovery_.start(*peer, true, gateway.nid());
 		}
 		bool works = route_works(*r);
 		if (r->alive.exchange(works, std::memory_order_relaxed) != works)

@@ -99,7 +99,8 @@ public:
 	std::atomic<std::uint32_t> announced{wire::LNET_NI_STATUS_UP};
 	std::atomic<std::uint32_t> uses{0}; ///< for taking turns
 
-	// Recovery: the monitor's.
+	// The monitor's.
+	cfs::Instant last_check{}; ///< of a gateway that a route names by this NID
 	cfs::ListHook recovery_hook;
 	Recovery recovery;
 

@@ -129,39 +129,81 @@ TEST(SimLnetRoutes, AChainOfNetworksIsCrossed)
 	});
 }
 
+/// Whether the last route is.
+bool alive(Control &c)
+{
+	struct One final : Listing<RouteInfo> {
+		bool alive = false;
+		bool entry(const RouteInfo &r) noexcept override
+		{
+			alive = r.alive;
+			return true;
+		}
+	} one;
+	EXPECT_TRUE(c.list_routes(one));
+	return one.alive;
+}
+
+void becomes(Control &c, bool want)
+{
+	for (int i = 0; i < 900 && alive(c) != want; i++)
+		sleep_for(100 * kMillisecond);
+	EXPECT_EQ(alive(c), want);
+}
+
+TEST(SimLnetRoutes, ARailThatComesBackBringsItsRouteBackForGood)
+{
+	run_seeds(10, [](World &w) {
+		auto n = lnet::sim::add_nodes(w, 3);
+		auto end = std::make_shared<bool>(false);
+		Nid near = nid_of(*n[2], tcp(0)), far = nid_of(*n[2], tcp(2), 2);
+		Node *loser = n[w.rng().below(2) * 2];
+		lnet::sim::start(
+			*n[0],
+			[=](Network &) {
+				auto &c = lnet::sim::control();
+				route(tcp(2), {near})(c);
+				sleep_for(10 * kSecond);
+				becomes(c, true);
+				lnet::sim::set_interface(*loser, 0, false);
+				becomes(c, false);
+				lnet::sim::set_interface(*loser, 0, true);
+				becomes(c, true);
+				for (int i = 0; i < 600; i++) {
+					EXPECT_TRUE(alive(c)) << i;
+					sleep_for(100 * kMillisecond);
+				}
+				*end = true;
+			},
+			on("tcp(eth0),tcp1(eth1)"));
+		auto stay = [end](const std::function<void(Control &)> &setup) {
+			return [=](Network &) {
+				setup(lnet::sim::control());
+				while (!*end)
+					sleep_for(100 * kMillisecond);
+			};
+		};
+		lnet::sim::start(*n[1], stay(route(tcp(0), {far})), on("tcp2(eth2)"));
+		lnet::sim::start(*n[2], stay(router), on("tcp(eth0),tcp1(eth1),tcp2(eth2)"));
+	});
+}
+
 TEST(SimLnetRoutes, RouteOfADeadGatewayGoesDownAndComesBack)
 {
 	run_seeds(10, [](World &w) {
 		auto m = two_networks(w, 1);
 		auto state = std::make_shared<std::string>();
-		auto alive = [](Control &c) {
-			struct One final : Listing<RouteInfo> {
-				bool alive = false;
-				bool entry(const RouteInfo &r) noexcept override
-				{
-					alive = r.alive;
-					return true;
-				}
-			} one;
-			EXPECT_TRUE(c.list_routes(one));
-			return one.alive;
-		};
 		lnet::sim::start(
 			*m[0].node,
 			[=](Network &) {
 				auto &c = lnet::sim::control();
 				m[0].setup(c);
-				auto becomes = [&](bool want) {
-					for (int i = 0; i < 900 && alive(c) != want; i++)
-						sleep_for(100 * kMillisecond);
-					EXPECT_EQ(alive(c), want);
-				};
 				sleep_for(10 * kSecond);
-				becomes(true);
+				becomes(c, true);
 				*state = "crash";
-				becomes(false);
+				becomes(c, false);
 				*state = "restart";
-				becomes(true);
+				becomes(c, true);
 				EXPECT_TRUE(c.ping({m[1].nid}, Nid{},
 						   cfs::after(cfs::Duration::seconds(60))));
 				*state = "end";
