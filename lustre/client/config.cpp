@@ -117,18 +117,6 @@ Result<> ClientConfig::set_timeout(u32 seconds) noexcept
 	return {};
 }
 
-void ClientConfig::target_at(const mgc::TargetPlace &place) noexcept
-{
-	char buf[UUID_MAX];
-	bool mdt = place.kind == TargetKind::mdt;
-	std::string_view uuid = cfs::format_to(buf, "{}-{}{:04x}_UUID", mount_.fsname(),
-					       mdt ? "MDT" : "OST", place.index);
-	if (!mdt)
-		mount_.data().target_moved(uuid, place.nids, place.instance);
-	else if (mount_.has_mdc() && uuid == std::string_view(mdt_))
-		mount_.mdt().target_moved(place.nids, place.instance);
-}
-
 // ---- MGCs ----
 
 Result<cfs::UniquePtr<ClientNode>> ClientNode::make(cfs::Node &node) noexcept

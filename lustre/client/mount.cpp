@@ -77,8 +77,7 @@ Result<> Mount::read_config() noexcept
 	}
 	following_ = true;
 	if (mdc_)
-		return mgc_->mgc->follow_targets(cfs::format_to(buf, "{}-cliir", options_.fsname),
-						 config_);
+		return {};
 	LCONSOLE_ERROR(CFS_S_LLITE, "{}: log '{}' names no MDT", mgc_->name, log);
 	return cfs::fail(INVAL);
 }
@@ -159,11 +158,8 @@ void Mount::force() noexcept
 void Mount::take_down() noexcept
 {
 	char buf[64];
-	if (following_) {
-		mgc_->mgc->unfollow_targets(cfs::format_to(buf, "{}-cliir", options_.fsname),
-					    config_);
+	if (following_)
 		mgc_->mgc->unfollow(cfs::format_to(buf, "{}-client", options_.fsname), config_);
-	}
 	if (data_)
 		data_->close(cfs::WaitMode::killable, cfs::after(kGoodbye));
 	data_.reset();

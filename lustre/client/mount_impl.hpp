@@ -54,8 +54,8 @@ private:
 
 class Mount;
 
-/// What the client's configuration log says, done, and where the MGS says that targets run.
-class ClientConfig final : public llog::ConfigHandler, public mgc::TargetFollower
+/// What the client's configuration log says, done.
+class ClientConfig final : public llog::ConfigHandler
 {
 	Mount &mount_;
 	/// The device that was attached last: its setup follows.
@@ -84,7 +84,6 @@ public:
 	Result<> param(std::string_view device, std::string_view key,
 		       std::string_view value) noexcept override;
 	Result<> set_timeout(u32 seconds) noexcept override;
-	void target_at(const mgc::TargetPlace &place) noexcept override;
 };
 
 class Mount final : public MountInfo, public ldlm::LockUser

@@ -65,14 +65,12 @@ void MdtTarget::destroy() noexcept
 /// The root directory, and the place for files that are open and have no name.
 cfs::Result<> MdtTarget::make_tree(osd::Device &d) noexcept
 {
-	// Not kept: others take numbers of the same device, the MGS does.
-	osd::LastId names;
-	TRY(names.open(d, wire::FID_SEQ_LOCAL_NAME, 1));
+	TRY(local_names_.open(d, wire::FID_SEQ_LOCAL_NAME, 1));
 	TRY(sequences_.open(d, config_.index));
 	(void)TRY(
 		osd::find_or_create_named(*d.root(), "ROOT", directory_spec(0755), wire::kRootFid));
-	pending_ =
-		TRY(osd::find_or_create_named(*d.root(), "PENDING", directory_spec(0755), names));
+	pending_ = TRY(osd::find_or_create_named(*d.root(), "PENDING", directory_spec(0755),
+						 local_names_));
 	return {};
 }
 
@@ -117,6 +115,7 @@ void MdtTarget::stop(target::StopKind kind) noexcept
 	// The last reference of the device goes when those of its objects have gone.
 	pending_.reset();
 	sequences_.close();
+	local_names_.close();
 	held_.reset();
 }
 

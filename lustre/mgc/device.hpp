@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// An Mgc from inside. Each followed log has a lock of its own (and so has the table of where
-// targets run, which is a log among others here); locks know their log by a number, since a lock
-// may be lost at any time, even while its log is being let go. A thread takes lost locks again and
-// reads what is new.
+// An Mgc from inside. Each followed log has a lock of its own; locks know their log by a number,
+// since a lock may be lost at any time, even while its log is being let go. A thread takes lost
+// locks again and reads what is new.
 //
 // Locking: lock_ holds the list and the states; it is not held over requests or calls of handlers.
 // A log that is being read is `busy`, by follow()'s caller or by the thread, and stays in the list.
@@ -11,11 +10,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "ldlm/rpc_links.hpp"
 #include "libcfs/containers.hpp"
-#include "libcfs/gate.hpp"
 #include "libcfs/thread.hpp"
 #include "mgc/mgc.hpp"
 
@@ -30,9 +27,6 @@ public:
 	/// From the loss of a lock to its return: the MGS is changing the log, and all of its
 	/// clients are about to come back.
 	static constexpr cfs::Duration kRequeue = cfs::Duration::seconds(5);
-	/// Room for an answer about targets: so many units of so many bytes.
-	static constexpr u32 kPlaceUnits = 16;
-	static constexpr wire::u8 kPlaceUnitBits = 12;
 	static constexpr cfs::Duration kGoodbye = cfs::Duration::seconds(5);
 
 	MgcDevice(rpc::Rpc &rpc, ldlm::Ldlm &ldlm) noexcept : rpc_(rpc), ldlm_(ldlm) {}
@@ -51,9 +45,6 @@ public:
 						llog::ConfigHandler &handler, bool optional,
 						std::string_view excluded) noexcept override;
 	void unfollow(std::string_view name, llog::ConfigHandler &handler) noexcept override;
-	cfs::Result<> follow_targets(std::string_view name,
-				     TargetFollower &follower) noexcept override;
-	void unfollow_targets(std::string_view name, TargetFollower &follower) noexcept override;
 	cfs::Result<> register_target(wire::MgsTargetInfo &mti,
 				      std::span<const lnet::Nid> nids) noexcept override;
 	rpc::Import &import() noexcept override { return *import_; }
@@ -65,17 +56,8 @@ private:
 		static constexpr cfs_subsys kSubsys = CFS_S_MGC;
 		Followed(std::string_view n, Kind k, llog::ConfigHandler &h,
 			 std::string_view excluded) noexcept
-		    : Followed(n, k, &h)
-		{
-			reader.emplace(h, view(), excluded);
-		}
-		Followed(std::string_view n, TargetFollower &t) noexcept
-		    : Followed(n, Kind::MGS_CFG_T_RECOVER, &t)
-		{
-			targets = &t;
-		}
-		Followed(std::string_view n, Kind k, const void *u) noexcept
-		    : name_length(std::min(n.size(), sizeof(name))), kind(k), user(u)
+		    : name_length(std::min(n.size(), sizeof(name))), kind(k), handler(h),
+		      reader(h, view(), excluded)
 		{
 			std::memcpy(name, n.data(), name_length);
 		}
@@ -85,10 +67,8 @@ private:
 		char name[64];
 		std::size_t name_length;
 		Kind kind;
-		const void *user;			  ///< whom it is told
-		std::optional<llog::ConfigReader> reader; ///< of a log
-		TargetFollower *targets = nullptr;	  ///< of the table of targets
-		u64 version = 0;			  ///< of the table, as told last
+		llog::ConfigHandler &handler;
+		llog::ConfigReader reader;
 		std::uintptr_t id = 0;
 		ldlm::ClientLockPtr lock; ///< as long as it is not known to be lost
 		bool busy = false;
@@ -103,8 +83,7 @@ private:
 	void on_evicted(rpc::Import &) noexcept override;
 	void on_lock_volume(rpc::Import &, u64 slv, u32 limit) noexcept override
 	{
-		if (auto pass = gate_.enter())
-			locks_.ns().on_reply(slv, limit);
+		locks_.ns().on_reply(slv, limit);
 	}
 
 	// ---- ldlm::LockUser ----
@@ -115,14 +94,6 @@ private:
 	// ---- following ----
 	[[nodiscard]] cfs::Result<llog::ProcessResult> update(Followed &f,
 							      cfs::WaitMode mode) noexcept;
-	[[nodiscard]] cfs::Result<Followed *> add(cfs::UniquePtr<Followed> made) noexcept;
-	void end_first_read(Followed &f) noexcept;
-	[[nodiscard]] cfs::Result<> read_places(Followed &f) noexcept;
-	[[nodiscard]] cfs::Result<bool> read_some_places(Followed &f, cfs::MutBytes room) noexcept;
-	[[nodiscard]] bool has_table() noexcept
-	{
-		return import_->has_flag(wire::OBD_CONNECT_IMP_RECOV);
-	}
 	[[nodiscard]] cfs::Result<ldlm::ClientLockPtr> take_lock(const Followed &f,
 								 cfs::WaitMode mode) noexcept;
 	void run() noexcept;
@@ -131,14 +102,11 @@ private:
 	[[nodiscard]] Followed *due(cfs::Instant now) noexcept CFS_REQUIRES(lock_);
 	[[nodiscard]] cfs::Instant next_time() noexcept CFS_REQUIRES(lock_);
 	void remove(Followed &f) noexcept;
-	void remove(std::string_view name, const void *user) noexcept;
 
 	rpc::Rpc &rpc_;
 	ldlm::Ldlm &ldlm_;
 	cfs::RefPtr<rpc::Import> import_;
 	ldlm::ClientLocks locks_;
-	/// Of the locks' namespace, which ends while the import and the thread still run.
-	cfs::Gate gate_{kSubsys, "mgc locks"};
 	cfs::Thread thread_;
 	char device_[64] = {};
 

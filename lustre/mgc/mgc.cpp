@@ -19,18 +19,18 @@ namespace op = rpc::op;
 namespace
 {
 
+/// IMP_RECOV is not asked for: nobody here would read the tables that come with it.
 constexpr u64 kWantedFlags = wire::OBD_CONNECT_VERSION | wire::OBD_CONNECT_AT |
-			     wire::OBD_CONNECT_FULL20 | wire::OBD_CONNECT_IMP_RECOV |
-			     wire::OBD_CONNECT_BULK_MBITS | wire::OBD_CONNECT_FLAGS2;
+			     wire::OBD_CONNECT_FULL20 | wire::OBD_CONNECT_BULK_MBITS |
+			     wire::OBD_CONNECT_FLAGS2;
 
-/// kRequeue, and up to as much again, which spreads the clients. What tells where targets run is in
-/// a hurry, and the target that caused it is there already.
-cfs::Instant requeue_time(Kind kind) noexcept
+/// kRequeue, and up to as much again.
+cfs::Instant requeue_time() noexcept
 {
 	u32 r = 0;
 	cfs_random_bytes(&r, sizeof(r));
-	cfs::Duration spread = cfs::Duration::millis(r % MgcDevice::kRequeue.ms());
-	return cfs::after(kind == Kind::MGS_CFG_T_RECOVER ? spread : MgcDevice::kRequeue + spread);
+	return cfs::after(MgcDevice::kRequeue +
+			  cfs::Duration::millis(r % MgcDevice::kRequeue.ms()));
 }
 
 } // namespace
@@ -99,12 +99,10 @@ void MgcDevice::stop() noexcept
 	}
 	forget_locks();
 	bool reachable = import_->state() == rpc::ImportState::full;
-	cfs::Instant until = cfs::after(reachable ? kGoodbye : cfs::Duration{});
-	bool idle = gate_.close(cfs::WaitMode::idle, until).has_value();
-	bool closed = idle && reachable && locks_.close(true, cfs::WaitMode::idle, until);
+	cfs::Instant until = cfs::after(kGoodbye);
+	bool closed = reachable && locks_.close(true, cfs::WaitMode::idle, until);
 	(void)import_->disconnect(cfs::WaitMode::idle, cfs::after(kGoodbye));
 	thread_.join();
-	(void)gate_.close(cfs::WaitMode::idle, cfs::Instant::never());
 	forget_locks();
 	if (!closed)
 		(void)locks_.close(false, cfs::WaitMode::idle, cfs::Instant::never());
@@ -132,14 +130,12 @@ void MgcDevice::on_full(rpc::Import &) noexcept
 
 bool MgcDevice::replay_locks(rpc::Import &) noexcept
 {
-	auto pass = gate_.enter();
-	return !pass || locks_.ns().replay();
+	return locks_.ns().replay();
 }
 
 void MgcDevice::on_evicted(rpc::Import &) noexcept
 {
-	if (auto pass = gate_.enter())
-		locks_.ns().on_evicted();
+	locks_.ns().on_evicted();
 }
 
 // ---- locks ----
@@ -152,7 +148,7 @@ void MgcDevice::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noex
 	for (Followed &f : list_)
 		if (f.id == id) {
 			f.lost = !closing_;
-			f.when = requeue_time(f.kind);
+			f.when = requeue_time();
 			gone = std::move(f.lock);
 			news_ = true;
 			waitq_.wake_all();
@@ -182,77 +178,15 @@ cfs::Result<llog::ProcessResult> MgcDevice::update(Followed &f, cfs::WaitMode mo
 		cfs::SpinGuard g(lock_);
 		f.lost = false;
 	}
-	if (f.targets && !has_table())
-		return llog::ProcessResult{};
-	auto pass = gate_.enter();
-	if (!pass)
-		return cfs::fail(SHUTDOWN);
 	auto lock = TRY(take_lock(f, mode));
-	pass.leave();
 	{
 		// It may have been lost again already.
 		cfs::SpinGuard g(lock_);
 		if (!f.lost && !closing_)
 			std::swap(f.lock, lock);
 	}
-	if (f.targets) {
-		TRY(read_places(f));
-		return llog::ProcessResult{};
-	}
 	auto log = TRY(RemoteLog::open(*import_, f.view()));
-	return f.reader->read(log);
-}
-
-/// One answer; whether there is more.
-cfs::Result<bool> MgcDevice::read_some_places(Followed &f, cfs::MutBytes room) noexcept
-{
-	PlaceVersions versions{f.version + 1, 0};
-	auto req = TRY(rpc::Request<op::MgsConfigRead>::make(*import_));
-	wire::MgsConfigBody &b = req.get<fld::MgsConfigBody>();
-	if (!b.name.set(f.view()))
-		return cfs::fail(NAMETOOLONG);
-	b.offset = versions.first;
-	b.type = f.kind;
-	b.rec_nid_size = sizeof(lnet::Nid);
-	b.bits = kPlaceUnitBits;
-	b.units = kPlaceUnits;
-	req->options.bulk =
-		rpc::BulkDesc::linear(rpc::Bulk::to_client, wire::Portal::MGS_BULK_PORTAL, room);
-	(void)TRY(req.send_wait());
-	auto reply = TRY(req.reply());
-	const wire::MgsConfigRes &res = reply.get<fld::MgsConfigRes>();
-	std::size_t got = req->bulk_bytes();
-	std::size_t bad = 0;
-	u64 newest = res.size;
-	versions.last = res.offset;
-	auto told = got > room.size() || newest < versions.last
-			    ? cfs::Result<>(cfs::fail(PROTO))
-			    : tell_places(room.first(got), versions, *f.targets, &bad);
-	if (!told) {
-		CERROR(kSubsys,
-		       "{}: {:e}: bad answer about versions {} to {} of {}: {} bytes, wrong at {}: "
-		       "rc = {}",
-		       static_cast<const char *>(device_), f.view(), versions.first, versions.last,
-		       newest, got, bad, told);
-		return cfs::fail(told.error());
-	}
-	bool more = got > 0 && versions.last < newest;
-	if (more && versions.last < versions.first)
-		return cfs::fail(PROTO);
-	// One that has begun anew is read from its beginning.
-	bool anew = newest < f.version;
-	f.version = anew ? 0 : std::max(f.version, versions.last);
-	return more || (anew && newest > 0);
-}
-
-/// What is new in the table of where targets run. It is busy.
-cfs::Result<> MgcDevice::read_places(Followed &f) noexcept
-{
-	std::size_t bytes = std::size_t{kPlaceUnits} << kPlaceUnitBits;
-	auto room = TRY(cfs::Array<std::byte>::make(kSubsys, bytes));
-	while (TRY(read_some_places(f, {room.data(), bytes})))
-		continue;
-	return {};
+	return f.reader.read(log);
 }
 
 // ---- the thread ----
@@ -283,8 +217,7 @@ void MgcDevice::drop_locks() noexcept
 	ldlm::DropSpec all;
 	all.type = ldlm::LDLM_PLAIN;
 	all.name_given = false;
-	if (auto pass = gate_.enter())
-		(void)locks_.ns().drop(all);
+	(void)locks_.ns().drop(all);
 }
 
 void MgcDevice::run() noexcept
@@ -302,12 +235,6 @@ void MgcDevice::run() noexcept
 			if (closing_)
 				return;
 			stale = std::exchange(stale_, false);
-			// Another MGS may have what its predecessor lacked.
-			for (Followed &t : list_)
-				if (stale && t.targets && !t.lock && !t.lost) {
-					t.lost = true;
-					t.when = requeue_time(t.kind);
-				}
 			f = stale ? nullptr : due(cfs::Instant::now());
 			if (f)
 				f->busy = true;
@@ -319,10 +246,9 @@ void MgcDevice::run() noexcept
 		auto r = update(*f, cfs::WaitMode::idle);
 		cfs::SpinGuard g(lock_);
 		f->busy = false;
-		bool none = !r && (r.error() == NOENT || (f->targets && r.error() == OPNOTSUPP));
-		if (!r && !none && !closing_) {
+		if (!r && r.error() != NOENT && !closing_) {
 			f->lost = true;
-			f->when = requeue_time(f->kind);
+			f->when = requeue_time();
 			CWARN(kSubsys, "{}: cannot read log {:e}: rc = {}; trying again",
 			      static_cast<const char *>(device_), f->view(), r.error());
 		}
@@ -348,50 +274,25 @@ cfs::Result<llog::ProcessResult> MgcDevice::follow(std::string_view name, Kind k
 	if (name.size() > sizeof(Followed::name))
 		return cfs::fail(NAMETOOLONG);
 	auto made = TRY(cfs::try_make<Followed>(name, kind, handler, excluded));
-	Followed &f = *TRY(add(std::move(made)));
+	{
+		cfs::SpinGuard g(lock_);
+		if (list_.size() >= kFollowedMax)
+			return cfs::fail(NOSPC);
+		made->id = ++last_id_;
+		made->busy = true;
+		list_.push_back(*made);
+	}
+	Followed &f = *made.release();
 	auto r = update(f, cfs::WaitMode::killable);
 	bool keep = r || (optional && r.error() == NOENT);
-	end_first_read(f);
+	{
+		cfs::SpinGuard g(lock_);
+		f.busy = false;
+		waitq_.wake_all();
+	}
 	if (!keep)
 		remove(f);
 	return r;
-}
-
-/// It is busy until end_first_read().
-cfs::Result<MgcDevice::Followed *> MgcDevice::add(cfs::UniquePtr<Followed> made) noexcept
-{
-	cfs::SpinGuard g(lock_);
-	if (list_.size() >= kFollowedMax)
-		return cfs::fail(NOSPC);
-	made->id = ++last_id_;
-	made->busy = true;
-	list_.push_back(*made);
-	return made.release();
-}
-
-void MgcDevice::end_first_read(Followed &f) noexcept
-{
-	cfs::SpinGuard g(lock_);
-	f.busy = false;
-	waitq_.wake_all();
-}
-
-cfs::Result<> MgcDevice::follow_targets(std::string_view name, TargetFollower &follower) noexcept
-{
-	if (name.size() >= sizeof(Followed::name))
-		return cfs::fail(NAMETOOLONG);
-	auto made = TRY(cfs::try_make<Followed>(name, follower));
-	Followed &f = *TRY(add(std::move(made)));
-	auto r = update(f, cfs::WaitMode::killable);
-	if (!r && r.error() != NOENT && r.error() != OPNOTSUPP) {
-		CWARN(kSubsys, "{}: cannot read {:e}: rc = {}; trying again",
-		      static_cast<const char *>(device_), name, r.error());
-		cfs::SpinGuard g(lock_);
-		f.lost = true;
-		f.when = requeue_time(f.kind);
-	}
-	end_first_read(f);
-	return {};
 }
 
 /// Of a log that is not busy, or will not be for long.
@@ -421,27 +322,17 @@ void MgcDevice::remove(Followed &f) noexcept
 	cfs::UniquePtr<Followed>(&f).reset();
 }
 
-void MgcDevice::remove(std::string_view name, const void *user) noexcept
+void MgcDevice::unfollow(std::string_view name, llog::ConfigHandler &handler) noexcept
 {
 	Followed *found = nullptr;
 	{
 		cfs::SpinGuard g(lock_);
 		for (Followed &f : list_)
-			if (f.view() == name && f.user == user)
+			if (f.view() == name && &f.handler == &handler)
 				found = &f;
 	}
 	if (found)
 		remove(*found);
-}
-
-void MgcDevice::unfollow(std::string_view name, llog::ConfigHandler &handler) noexcept
-{
-	remove(name, &handler);
-}
-
-void MgcDevice::unfollow_targets(std::string_view name, TargetFollower &follower) noexcept
-{
-	remove(name, &follower);
 }
 
 // ---- registration ----

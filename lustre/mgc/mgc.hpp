@@ -8,23 +8,23 @@
 //     TRY(mgc->connect(WaitMode::killable, deadline));
 //     TRY(mgc->read_log("lustre-client", handler));   // once, or:
 //     TRY(mgc->follow("lustre-client", mgc::Kind::config, handler));
-//     TRY(mgc->follow_targets("lustre-cliir", follower));
 //     ...
 //     mgc->stop();
 //
 // A followed log is protected by a lock of the MGS's: when the MGS wants to change the log it takes
 // the lock back, and some seconds later the lock is asked for again and what is new in the log is
-// told to the handler. Where targets run is a table of the MGS's, which is followed in the same
-// way.
+// told to the handler.
 #pragma once
 
 #include "ldlm/ldlm.hpp"
 #include "llog/config.hpp"
-#include "mgc/places.hpp"
 #include "rpc/rpc.hpp"
 
 namespace mgc
 {
+
+using wire::u32;
+using wire::u64;
 
 struct MgcConfig {
 	std::string_view device; ///< "MGC10.0.0.1@tcp", for messages. Copied, as the next.
@@ -63,15 +63,6 @@ public:
 	/// No call of the handler comes after the return. Nothing happens if it was not followed.
 	/// Sleeps.
 	virtual void unfollow(std::string_view name, llog::ConfigHandler &handler) noexcept = 0;
-
-	/// Takes the lock of the table of where targets run ("lustre-cliir", or "lustre-mdtir" of
-	/// an MDT), tells the follower what is in it, and what changes later, until
-	/// unfollow_targets() or stop(). An MGS without imperative recovery has no such table, and
-	/// nothing is told; if it cannot be read now, that is tried again. Sleeps.
-	[[nodiscard]] virtual cfs::Result<> follow_targets(std::string_view name,
-							   TargetFollower &follower) noexcept = 0;
-	/// As unfollow().
-	virtual void unfollow_targets(std::string_view name, TargetFollower &follower) noexcept = 0;
 
 	/// MGS_TARGET_REG: sends the record and takes the answer's. nids: of this node, go with it.
 	/// The server's error; mti.flags then has LDD_F_ERROR. Sleeps.

@@ -261,29 +261,6 @@ cfs::Result<> MgsServer::write(Registration &r, FsDb &db) noexcept
 	return {};
 }
 
-/// A target that is known takes connections from now on.
-cfs::Result<> MgsServer::target_ready(Registration &r) noexcept
-{
-	u32 index = r.mti.stripe_index;
-	if (index >= 0xffff || r.target->nids() == 0)
-		return cfs::fail(INVAL);
-	Name log("{}-cliir", r.mti.fsname.view());
-	{
-		cfs::MutexGuard g(change_lock_);
-		FsDb *db = TRY(fs(r.mti.fsname.view()));
-		bool known = db->find(r.kind, static_cast<u16>(index)) != nullptr;
-		drop_empty(*db);
-		if (!known)
-			return cfs::fail(NOENT);
-	}
-	NidTable *table = TRY(table_of(log.view()));
-	TRY(table->put(r.kind, static_cast<u16>(index), r.mti.instance, r.target->all_nids()));
-	u32 others = 0;
-	if (ir_state(&others) == IrState::full)
-		r.set(wire::LDD_F_IR_CAPABLE);
-	return {};
-}
-
 cfs::Result<> MgsServer::target_reg(rpc::ServerRequest &req,
 				    rpc::RequestView<rpc::op::MgsTargetReg> in) noexcept
 {
@@ -297,10 +274,12 @@ cfs::Result<> MgsServer::target_reg(rpc::ServerRequest &req,
 		bool kind_told = r.has(wire::LDD_F_SV_TYPE_MDT) != r.has(wire::LDD_F_SV_TYPE_OST);
 		if (!kind_told || !r.mti.fsname.terminated() || !r.mti.params.terminated())
 			return cfs::fail(INVAL);
+		// Where targets are now is of interest to imperative recovery only, which is not
+		// granted.
+		if (r.has(wire::LDD_F_OPC_READY))
+			return {};
 		r.target = TRY(cfs::try_make<KnownTarget>());
 		TRY(take_nids(in, *r.target));
-		if (r.has(wire::LDD_F_OPC_READY))
-			return target_ready(r);
 		cfs::MutexGuard g(change_lock_);
 		return run(r);
 	}();

@@ -77,8 +77,6 @@ public:
 	[[nodiscard]] cfs::Result<> begin(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef device,
 					  const OstConfig &config) noexcept;
 	void stop(target::StopKind kind) noexcept override;
-	u32 mount_count() noexcept override { return instance(); }
-	void clients_told(bool yes) noexcept override { Target::clients_told(yes); }
 	[[nodiscard]] target::Target &target() noexcept override { return *this; }
 	[[nodiscard]] osd::Device &device() noexcept override { return target::Target::device(); }
 	void destroy() noexcept override;

@@ -29,20 +29,8 @@ cfs::Result<> TargetMount::start(cfs::Node &node, osd::DeviceRef device,
 	TRY(register_target());
 	TRY(start_target());
 	TRY(follow_logs());
-	if (mdt_) {
-		mdt_->osts_complete();
-		follow_osts();
-	}
-	auto told = announce();
-	if (!told)
-		LCONSOLE_WARN(kSubsys,
-			      "{}: the MGS does not tell clients of this start: rc = {}; they come "
-			      "when their requests time out",
-			      options.svname, told.error());
 	if (mdt_)
-		mdt_->clients_told(told && *told);
-	else
-		ost_->clients_told(told && *told);
+		mdt_->osts_complete();
 	return {};
 }
 
@@ -129,9 +117,10 @@ cfs::Result<> TargetMount::put_registration(wire::MgsTargetInfo &mti) noexcept
 	return {};
 }
 
-/// With the NIDs of this node.
-cfs::Result<> TargetMount::send_registration(wire::MgsTargetInfo &mti) noexcept
+cfs::Result<> TargetMount::register_target() noexcept
 {
+	auto mti = TRY(cfs::Array<wire::MgsTargetInfo>::make(kSubsys, 1));
+	TRY(put_registration(mti[0]));
 	lnet::Nid nids[wire::MTI_NIDS_MAX];
 	std::size_t n = 0;
 	lnet::Network &net = server_->rpc().network();
@@ -142,20 +131,7 @@ cfs::Result<> TargetMount::send_registration(wire::MgsTargetInfo &mti) noexcept
 		if (!nid->is_lo())
 			nids[n++] = *nid;
 	}
-	for (unsigned tries = 1;; tries++) {
-		auto r = mgc_->register_target(mti, {nids, n});
-		// An MGS that has restarted does not know this node at first.
-		if (r || tries == kTries || (r.error() != IO && r.error() != SHUTDOWN))
-			return r;
-		cfs_sleep_until((cfs::Instant::now() + kTryAgain).ns());
-	}
-}
-
-cfs::Result<> TargetMount::register_target() noexcept
-{
-	auto mti = TRY(cfs::Array<wire::MgsTargetInfo>::make(kSubsys, 1));
-	TRY(put_registration(mti[0]));
-	auto r = send_registration(mti[0]);
+	auto r = mgc_->register_target(mti[0], {nids, n});
 	if (!r) {
 		LCONSOLE_ERROR(kSubsys, "{}: the MGS refuses the registration: rc = {}",
 			       options_->svname, r);
@@ -164,19 +140,6 @@ cfs::Result<> TargetMount::register_target() noexcept
 	if (mti[0].flags & wire::LDD_F_REWRITE_LDD)
 		return rewrite_mount_data(mti[0]);
 	return {};
-}
-
-/// Clients can connect: the MGS tells them. Whether the target may count on all of them to hear it.
-cfs::Result<bool> TargetMount::announce() noexcept
-{
-	if (options_->no_ir || !mgc_->import().has_flag(wire::OBD_CONNECT_IMP_RECOV))
-		return false;
-	auto mti = TRY(cfs::Array<wire::MgsTargetInfo>::make(kSubsys, 1));
-	TRY(put_registration(mti[0]));
-	mti[0].flags = (mti[0].flags & ~wire::LDD_F_OPC_MASK) | wire::LDD_F_OPC_READY;
-	mti[0].instance = mdt_ ? mdt_->mount_count() : ost_->mount_count();
-	TRY(send_registration(mti[0]));
-	return (mti[0].flags & wire::LDD_F_IR_CAPABLE) != 0;
 }
 
 /// The target is registered: the next mount says so.
@@ -257,26 +220,6 @@ cfs::Result<> TargetMount::follow_logs() noexcept
 		return cfs::fail(r.error());
 	}
 	return {};
-}
-
-/// Where OSTs run, for the MDT's connections to them.
-void TargetMount::follow_osts() noexcept
-{
-	char log[32];
-	auto r = mgc_->follow_targets(cfs::format_to(log, "{}-mdtir", target_.fsname), *this);
-	if (!r)
-		CWARN(kSubsys, "{}: the MGS cannot be asked where OSTs run: rc = {}",
-		      options_->svname, r);
-}
-
-void TargetMount::target_at(const mgc::TargetPlace &place) noexcept
-{
-	if (place.kind != wire::TargetKind::ost)
-		return;
-	cfs::MutexGuard g(lock_);
-	for (OspEntry &e : osps_)
-		if (e.osp->ost_index() == place.index)
-			e.osp->target_moved(place.nids, place.instance);
 }
 
 // ---- stop ----

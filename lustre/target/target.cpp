@@ -14,10 +14,6 @@ namespace target
 namespace
 {
 
-/// How much of the time for clients to come back is left to them when they are told, and the least.
-constexpr std::int64_t kToldTenths = 5;
-constexpr cfs::Duration kToldMin = cfs::Duration::seconds(60);
-
 bool has_multi(const rpc::ConnectRequest &r) noexcept
 {
 	return r.data.connect_flags.get() & wire::OBD_CONNECT_MULTIMODRPCS;
@@ -160,19 +156,6 @@ Transno Target::on_recovered() noexcept
 		CERROR(kSubsys, "{}: cannot save the new epoch: rc = {}", name_, r);
 	recovered();
 	return last;
-}
-
-void Target::clients_told(bool yes) noexcept
-{
-	auto soft = config_.recovery_soft;
-	auto window = soft;
-	if (yes) {
-		auto part = cfs::Duration::seconds(soft.s() * kToldTenths / 10);
-		window = std::min(soft, std::max(part, kToldMin));
-		recovery_.expect_soon(window);
-	}
-	LCONSOLE_INFO(kSubsys, "{}: Imperative Recovery {}enabled: recovery window {}-{}", name_,
-		      yes ? "" : "not ", window.s(), config_.recovery_hard.s());
 }
 
 // ---- stopping ----

@@ -60,10 +60,6 @@ public:
 	/// has failed. Sleeps.
 	void stop(StopKind kind) noexcept;
 
-	/// How the MGS answered to the start: whether clients are told of it (imperative recovery).
-	/// Then they are waited for only half as long. Sleeps.
-	void clients_told(bool yes) noexcept;
-
 	[[nodiscard]] const char *name() const noexcept { return name_; }
 	[[nodiscard]] osd::Device &device() noexcept { return *device_; }
 	[[nodiscard]] Recovery &recovery() noexcept { return recovery_; }

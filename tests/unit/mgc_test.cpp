@@ -6,15 +6,12 @@
 #include "lustre/osd/mem/mem.hpp"
 #include "mgc/mgc.hpp"
 #include "mgs/mgs.hpp"
-#include "rpc/format/ops_mgs.hpp"
 #include "tests/unit/rpc_test.hpp"
 
 namespace
 {
 
 using namespace rpctest;
-namespace fld = rpc::fld;
-namespace op = rpc::op;
 
 /// Remembers what a log says.
 struct Seen final : llog::ConfigHandler {
@@ -50,23 +47,6 @@ struct Seen final : llog::ConfigHandler {
 	{
 		std::lock_guard g(m);
 		return osts.size();
-	}
-};
-
-/// Remembers where targets run.
-struct SeenTargets final : mgc::TargetFollower {
-	std::mutex m;
-	std::map<std::pair<bool, u32>, std::pair<u32, Nid>> at;
-	void target_at(const mgc::TargetPlace &p) noexcept override
-	{
-		std::lock_guard g(m);
-		at[{p.kind == wire::TargetKind::mdt, p.index}] = {p.instance, p.nids.front()};
-	}
-	u32 instance(bool mdt, u32 index)
-	{
-		std::lock_guard g(m);
-		auto i = at.find({mdt, index});
-		return i == at.end() ? 0 : i->second.first;
 	}
 };
 
@@ -115,18 +95,6 @@ protected:
 		if (mgs_)
 			mgs_->stop();
 		mgs_.reset();
-	}
-	/// A target takes connections.
-	cfs::Result<wire::MgsTargetInfo> ready(u32 type, u32 index, u32 instance)
-	{
-		wire::MgsTargetInfo mti{};
-		mti.flags = wire::LDD_F_OPC_READY | type;
-		mti.stripe_index = index;
-		mti.instance = instance;
-		EXPECT_TRUE(mti.fsname.set("tfs"));
-		Nid nid = Nid::ipv4(lnet::make_net(lnet::LndType::tcp, 0), 0x0a000007);
-		TRY(mgc_->register_target(mti, std::array{nid}));
-		return mti;
 	}
 	cfs::Result<wire::MgsTargetInfo> add(const char *name, u32 flags, u32 index,
 					     const char *params = "")
@@ -191,78 +159,6 @@ TEST_F(MgcTest, AFollowerHearsOfWhatIsAdded)
 	EXPECT_TRUE(eventually([&] { return seen.count() == 2; }));
 	EXPECT_EQ(seen.mdts.size(), 1u); // nothing is told twice
 	mgc_->unfollow("tfs-client", seen);
-}
-
-TEST_F(MgcTest, WhereTargetsRunIsFollowed)
-{
-	SeenTargets early, seen;
-	ASSERT_TRUE(mgc_->follow_targets("tfs-cliir", early)); // there is no such file system yet
-	ASSERT_TRUE(add("tfs-MDT0000", wire::LDD_F_SV_TYPE_MDT, 0));
-	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
-	EXPECT_EQ(ready(wire::LDD_F_SV_TYPE_OST, 5, 1).error(), cfs::err::NOENT);
-	auto mti = ready(wire::LDD_F_SV_TYPE_OST, 0, 3);
-	ASSERT_TRUE(mti);
-	// So soon after its start the MGS promises nothing.
-	EXPECT_FALSE(mti->flags & wire::LDD_F_IR_CAPABLE);
-	ASSERT_TRUE(mgc_->follow_targets("tfs-cliir", seen));
-	EXPECT_EQ(seen.instance(false, 0), 3u);
-	EXPECT_EQ(seen.at.begin()->second.second,
-		  Nid::ipv4(lnet::make_net(lnet::LndType::tcp, 0), 0x0a000007));
-	ASSERT_TRUE(ready(wire::LDD_F_SV_TYPE_MDT, 0, 8));
-	EXPECT_TRUE(eventually([&] { return seen.instance(true, 0) == 8; }));
-	EXPECT_TRUE(eventually([&] { return early.instance(true, 0) == 8; }));
-	mgc_->unfollow_targets("tfs-cliir", seen);
-	mgc_->unfollow_targets("tfs-cliir", early);
-}
-
-TEST_F(MgcTest, AnotherMgsGoesOnWhereTheFormerOneWas)
-{
-	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
-	SeenTargets seen;
-	for (u32 i = 1; i <= 5; i++)
-		ASSERT_TRUE(ready(wire::LDD_F_SV_TYPE_OST, 0, i));
-	ASSERT_TRUE(mgc_->follow_targets("tfs-mdtir", seen));
-	EXPECT_EQ(seen.instance(false, 0), 5u);
-	stop_mgs();
-	start_mgs();
-	// Who asks the next life of the MGS is told once that it is not known there.
-	EXPECT_TRUE(eventually([&] { return ready(wire::LDD_F_SV_TYPE_OST, 0, 6).has_value(); }));
-	EXPECT_TRUE(eventually([&] { return seen.instance(false, 0) == 6; }));
-	mgc_->unfollow_targets("tfs-mdtir", seen);
-}
-
-TEST_F(MgcTest, QuestionsWithoutSenseAreRefused)
-{
-	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
-	auto ask = [&](const char *name, wire::MgsCfgType type, u64 offset, wire::u8 bits,
-		       u32 units) {
-		auto req = rpc::Request<op::MgsConfigRead>::make(mgc_->import());
-		EXPECT_TRUE(req);
-		auto &b = req->template get<fld::MgsConfigBody>();
-		EXPECT_TRUE(b.name.set(name));
-		b.type = type;
-		b.offset = offset;
-		b.bits = bits;
-		b.units = units;
-		std::vector<std::byte> room(4096);
-		(*req)->options.bulk = rpc::BulkDesc::linear(rpc::Bulk::to_client,
-							     wire::Portal::MGS_BULK_PORTAL, room);
-		auto r = req->send_wait();
-		return r ? cfs::Errno{} : r.error();
-	};
-	using enum wire::MgsCfgType;
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::Errno{});
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, ~u64{0}, 16, ~0u), cfs::Errno{});
-	EXPECT_EQ(ask("tfs-client", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::err::INVAL);
-	EXPECT_EQ(ask("../x-cliir", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::err::INVAL);
-	EXPECT_EQ(ask("none-cliir", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::err::NOENT);
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 0, 12, 1), cfs::err::INVAL);
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 11, 1), cfs::err::INVAL);
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 63, 1), cfs::err::INVAL);
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 12, 0), cfs::err::INVAL);
-	EXPECT_EQ(ask("tfs-client", MGS_CFG_T_CONFIG, 1, 12, 1), cfs::err::OPNOTSUPP);
-	EXPECT_EQ(ask("nodemap", MGS_CFG_T_NODEMAP, 0, 12, 1), cfs::err::OPNOTSUPP);
-	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_BARRIER, 1, 12, 1), cfs::err::INVAL);
 }
 
 } // namespace
