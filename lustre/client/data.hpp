@@ -107,7 +107,7 @@ public:
 	[[nodiscard]] virtual Result<> param(std::string_view device, std::string_view key,
 					     std::string_view value) noexcept = 0;
 	/// What the MGS announced of where a target runs (imperative recovery).
-	virtual void target_moved(std::string_view target, std::span<const lnet::Nid> nids,
+	virtual void target_moved(std::string_view target, const lnet::Nid &nid,
 				  u32 instance) noexcept = 0;
 
 	// ---- life ----

@@ -117,11 +117,11 @@ Result<> DataSpaceImpl::param(std::string_view device, std::string_view key,
 	return osc->param(key, value);
 }
 
-void DataSpaceImpl::target_moved(std::string_view target, std::span<const lnet::Nid> nids,
+void DataSpaceImpl::target_moved(std::string_view target, const lnet::Nid &nid,
 				 u32 instance) noexcept
 {
 	if (auto osc = by_target(target))
-		osc->import().target_moved(nids, instance);
+		osc->import().reconnect_now(nid, instance);
 }
 
 // ---- finding ----

@@ -185,7 +185,8 @@ std::size_t ImportImpl::list_peers(std::span<lnet::Nid> out) noexcept
 
 bool ImportImpl::pick_peer(lnet::Nid &out) noexcept
 {
-	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
+	constexpr std::size_t kMax = 64;
+	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kMax);
 	if (!nids)
 		return false;
 	std::size_t n = list_peers(*nids);
@@ -212,27 +213,6 @@ bool ImportImpl::pick_peer(lnet::Nid &out) noexcept
 		candidate_++;
 	}
 	return false;
-}
-
-lnet::Nid ImportImpl::learn_peer(std::span<const lnet::Nid> nids) noexcept
-{
-	auto reachable = [this](const lnet::Nid &n) {
-		return core_.network().distance(n).has_value();
-	};
-	auto chosen = std::ranges::find_if(nids, reachable);
-	auto known = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
-	if (chosen == nids.end() || !known)
-		return {};
-	std::span<const lnet::Nid> all(known->data(), list_peers(*known));
-	if (std::ranges::find(all, *chosen) == all.end())
-		if (auto r = add_connection(nids); !r) {
-			CWARN(kSubsys,
-			      "{}: {} is announced to be at {}, which is left out: rc = {}",
-			      static_cast<const char *>(device_), static_cast<const char *>(shown_),
-			      *chosen, r);
-			return {};
-		}
-	return *chosen;
 }
 
 // ---- which requests may go ----
@@ -763,7 +743,7 @@ void ImportImpl::show(cfs::FormatSink &out) noexcept
 	out.print("    import_flags: [ {}{}connect_tried ]\n", replayable() ? "replayable, " : "",
 		  spec_.no_ping ? "" : "pingable, ");
 	out.print("    connection:\n       failover_nids: [");
-	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
+	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, 64);
 	std::size_t n = nids ? list_peers(*nids) : 0;
 	for (std::size_t i = 0; i < n; i++)
 		out.print("{} {}", i ? "," : "", (*nids)[i]);

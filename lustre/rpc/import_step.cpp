@@ -17,10 +17,8 @@ namespace
 {
 
 constexpr u32 kConnectLimitMin = 5, kConnectLimitStep = 5, kConnectLimitMax = 50; // seconds
-constexpr u32 kPauseMax = 30; // seconds between rounds of connects
-constexpr u32 kShortPing = 7; // seconds, while something is not committed
-/// A connect that was not answered for so long need not be waited for, if there is a better one.
-constexpr cfs::Duration kConnectAnswer = cfs::Duration::seconds(1);
+constexpr u32 kPauseMax = 30;		   // seconds between rounds of connects
+constexpr u32 kShortPing = 7;		   // seconds, while something is not committed
 constexpr std::size_t kConnectReply = 320; // room for connect_data, as stock reserves
 
 /// Fractions of a second, so that a thousand clients do not come back in step.
@@ -303,7 +301,6 @@ void ImportImpl::do_connect() noexcept
 		conn_cnt_++;
 		attempts_++;
 		connect_done_ = false;
-		connect_sent_ = cfs::Instant::now();
 		connect_req_ = *made;
 		set_state(ImportState::connecting);
 	}
@@ -320,8 +317,6 @@ void ImportImpl::own_done(Req &r, cfs::Result<i32> res) noexcept
 		cfs::SpinGuard g(lock);
 		switch (r.kind) {
 		case Req::Kind::connect:
-			if (connect_req_.get() != &r)
-				break; // given up
 			connect_done_ = true;
 			connect_result_ = res;
 			break;
@@ -360,7 +355,7 @@ void ImportImpl::connect_failed(cfs::Errno why) noexcept
 		connect_limit_ = std::min(connect_limit_ + kConnectLimitStep, kConnectLimitMax);
 		// A whole round in vain, or the only one: wait a little longer each time.
 		lock.unlock();
-		auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
+		auto nids = cfs::Array<lnet::Nid>::make(kSubsys, 64);
 		std::size_t n = nids ? list_peers(*nids) : 1;
 		lock.lock();
 		if (tried_ >= n) {
@@ -369,9 +364,6 @@ void ImportImpl::connect_failed(cfs::Errno why) noexcept
 			pause = std::min(1u << std::min(rounds_, 5u), kPauseMax);
 		}
 	}
-	// What was announced since this connect began need not wait.
-	if (!announced_.is_none())
-		pause = 0;
 	next_attempt_ = cfs::after(pause ? jitter(pause) : cfs::Duration{});
 }
 
@@ -815,7 +807,7 @@ cfs::Result<> ImportImpl::wait_full(cfs::WaitMode mode, cfs::Instant deadline) n
 	return {};
 }
 
-void ImportImpl::reconnect_now() noexcept
+void ImportImpl::reconnect_now(const lnet::Nid &nid, u32 instance) noexcept
 {
 	u32 cnt = 0;
 	bool wake = false;
@@ -823,6 +815,9 @@ void ImportImpl::reconnect_now() noexcept
 		cfs::SpinGuard g(lock);
 		if (closed_ || closing_ || reverse_)
 			return;
+		if (instance && instance == granted_.instance && state() == ImportState::full)
+			return;
+		announced_ = nid;
 		cnt = conn_cnt_;
 		rounds_ = tried_ = 0;
 		next_attempt_ = cfs::Instant::now();
@@ -831,54 +826,7 @@ void ImportImpl::reconnect_now() noexcept
 	if (wake)
 		kick();
 	else
-		connection_lost(cnt, "its state is in doubt");
-}
-
-/// Whether we have a connection to this instance of the target or a later one. One that says
-/// nothing of instances cannot be told from its successor.
-bool ImportImpl::answered_by(u32 instance) const noexcept
-{
-	switch (state()) {
-	case ImportState::fresh:
-	case ImportState::disconnected:
-	case ImportState::connecting:
-		return false;
-	default:
-		return granted_.instance == 0 || instance <= granted_.instance;
-	}
-}
-
-void ImportImpl::target_moved(std::span<const lnet::Nid> nids, u32 instance) noexcept
-{
-	lnet::Nid nid = learn_peer(nids);
-	bool here = core_.network().is_local(nid);
-	u32 cnt = 0;
-	cfs::RefPtr<Req> in_vain;
-	{
-		cfs::SpinGuard g(lock);
-		if (closed_ || closing_ || reverse_ || answered_by(instance))
-			return;
-		announced_ = nid;
-		cnt = conn_cnt_;
-		rounds_ = tried_ = 0;
-		next_attempt_ = cfs::Instant::now();
-		if (state() == ImportState::connecting && !connect_done_) {
-			// Its target has gone or was not up, unless it was sent only now. LNet
-			// may hold it for a while, which is not waited for.
-			bool there = peer_ == nid || (here && peer_.is_lo());
-			if (!there || next_attempt_ - connect_sent_ > kConnectAnswer) {
-				in_vain = std::move(connect_req_);
-				set_state(ImportState::disconnected);
-			}
-		}
-	}
-	CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: instance {} of {} runs at {}, says the MGS",
-	       static_cast<const char *>(device_), instance, static_cast<const char *>(shown_),
-	       nid);
-	if (in_vain)
-		in_vain->take_back(false, TIMEDOUT);
-	connection_lost(cnt, "another instance of the target runs, says the MGS");
-	kick();
+		connection_lost(cnt, "the target runs elsewhere, says the MGS");
 }
 
 void ImportImpl::set_active(bool active) noexcept
