@@ -117,7 +117,10 @@ void Inode::evict() noexcept
 		update_stamp_.store(0, std::memory_order_release);
 		perm_known_.store(false, std::memory_order_release);
 	}
-	data_.reset();
+	// Found until it is gone: locks that are being given up meanwhile write its pages.
+	if (data_)
+		data_->destroy();
+	(void)data_.release();
 	dir_.drop();
 }
 
