@@ -201,6 +201,10 @@ Result<cfs_param_group *> open_group(cfs_node *node, cfs_param_group *parent,
 	g->parent = parent;
 	g->depth = parent ? parent->depth + 1 : 0;
 	MutexGuard guard(m->groups_lock);
+	// The platform would refuse it, too, but loudly, and only with the first file.
+	for (const cfs_param_group &other : m->groups)
+		if (parent && other.parent == parent && name == std::string_view(other.name))
+			return fail(err::EXIST);
 	if (parent)
 		parent->children++;
 	m->groups.push_back(*g);

@@ -46,6 +46,12 @@ function(cfs_precompile folder header name)
 		file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "")
 		add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cpp)
 		target_precompile_headers(${name} PRIVATE ${header})
+		if(CCACHE)
+			# A precompiled header knows its headers by their contents, comments too; only in this mode
+			# ccache compares those, and not the preprocessor's output.
+			set_target_properties(${name} PROPERTIES CXX_COMPILER_LAUNCHER
+				"env;CCACHE_DEPEND=1;CCACHE_SLOPPINESS=pch_defines,time_macros;${CCACHE}")
+		endif()
 	endif()
 	get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
 	foreach(target ${targets})

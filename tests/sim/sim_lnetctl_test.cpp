@@ -590,6 +590,8 @@ TEST(SimLnetctl, TheDriversTimeOutIsSetForOneInterface)
 		};
 		EXPECT_EQ(timeout("tcp1"), "7");
 		EXPECT_EQ(timeout("tcp"), "10");
+		expect_error("net set --net tcp9 --lnd-timeout 7",
+			     error_block("set", "net", -19, "there is no network tcp9"));
 		expect_error("net set --nid 10.0.0.1@tcp --lnd-timeout 0",
 			     error_block("set", "net", -34,
 					 "conns_per_peer is from 0 (by the link's speed) to 127, "

@@ -285,6 +285,16 @@ TEST_F(Params, AddingTheSameNameTwiceFailsAndLeavesNothing)
 		  std::size(Device::kParams) - 1);
 }
 
+TEST_F(Params, AFolderIsMadeOnce)
+{
+	ParamGroup twin, inner;
+	EXPECT_EQ(to_rc(twin.open(root_, "dev-OST0000")), -EEXIST);
+	EXPECT_TRUE(inner.open(group_, "dev-OST0000"));
+	inner.close();
+	group_.close();
+	EXPECT_TRUE(twin.open(root_, "dev-OST0000"));
+}
+
 TEST_F(Params, EveryAllocationMayFail)
 {
 	auto report = cfs::host::fail_each_site([this]() -> Result<> {

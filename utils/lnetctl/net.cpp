@@ -3,6 +3,7 @@
 // lnetctl net: networks and interfaces of this node.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "lnetctl/commands.hpp"
@@ -235,6 +236,8 @@ int net_set(Shell &sh, const Words &words)
 		nets.add(net_node(at == nid.npos ? "tcp" : nid.substr(at + 1), std::move(nis)));
 	} else if (auto done = all_nis(sh, o.get("net"), nets); !done) {
 		return complain(sh, "set", "net", done);
+	} else if (nets.items().empty() && o.has("net")) {
+		return complain(sh, "set", "net", -ENODEV, "there is no network " + o.get("net"));
 	}
 	for (Node &n : nets.items())
 		if (Node *nis = n.find("local NI(s)"))

@@ -109,7 +109,7 @@ public:
 	ParamGroup &operator=(const ParamGroup &) = delete;
 	~ParamGroup() { close(); }
 
-	/// A folder in `parent`, which must stay open longer. Sleeps.
+	/// A folder in `parent`, which must stay open longer. err::EXIST: there is one. Sleeps.
 	[[nodiscard]] Result<> open(ParamGroup &parent, std::string_view name) noexcept
 	{
 		CFS_ASSERT(!g_);
