@@ -113,20 +113,39 @@ cfs::Result<ObjectRef> find_or_create(Device &device, const Fid &fid,
 namespace
 {
 
+/// What there is in a LAST_ID object. err::UCLEAN: it has no sense in it.
+cfs::Result<std::uint64_t> read_last_id(Object &file) noexcept
+{
+	LastIdFile disk{};
+	Body *body = TRY(file.body());
+	std::size_t n = TRY(body->read(0, {reinterpret_cast<std::byte *>(&disk), sizeof(disk)}));
+	if (n == sizeof(disk))
+		return disk.last.get();
+	CERROR(CFS_S_OSD, "{}: LAST_ID of sequence {:#x} has {} bytes instead of 8",
+	       static_cast<const char *>(file.device().info().name), file.fid().seq.get(), n);
+	return cfs::fail(cfs::err::UCLEAN);
+}
+
+cfs::Result<> write_last_id(Transaction &tx, Object &file, std::uint64_t last) noexcept
+{
+	LastIdFile disk{};
+	disk.last = last;
+	Body *body = TRY(file.body());
+	return body->write(tx, 0, {reinterpret_cast<const std::byte *>(&disk), sizeof(disk)});
+}
+
 /// Makes a LAST_ID object with a number in it.
 cfs::Result<> make_last_id(Object &file, std::uint64_t initial) noexcept
 {
 	CreateSpec spec = local_file_spec();
-	LastIdFile disk{};
-	disk.last = initial;
 	Body *body = TRY(file.body());
 	TransactionPtr tx = TRY(file.device().begin());
 	TRY(file.declare_create(*tx, spec));
-	TRY(body->declare_write(*tx, 0, sizeof(disk)));
+	TRY(body->declare_write(*tx, 0, sizeof(LastIdFile)));
 	TRY(tx->start());
 	auto r = file.create(*tx, spec);
 	if (r)
-		r = body->write(*tx, 0, {reinterpret_cast<const std::byte *>(&disk), sizeof(disk)});
+		r = write_last_id(*tx, file, initial);
 	TRY(tx->stop());
 	return r;
 }
@@ -139,16 +158,9 @@ cfs::Result<> LastId::open(Device &device, std::uint64_t seq, std::uint64_t init
 	ObjectRef file = TRY(device.object(last_id_fid(seq)));
 	if (!file->exists())
 		TRY(make_last_id(*file, initial));
-	LastIdFile disk{};
-	Body *body = TRY(file->body());
-	std::size_t n = TRY(body->read(0, {reinterpret_cast<std::byte *>(&disk), sizeof(disk)}));
-	if (n != sizeof(disk)) {
-		CERROR(CFS_S_OSD, "{}: LAST_ID of sequence {:#x} has {} bytes instead of 8",
-		       static_cast<const char *>(device.info().name), seq, n);
-		return cfs::fail(cfs::err::UCLEAN);
-	}
+	std::uint64_t last = TRY(read_last_id(*file));
 	cfs::MutexGuard g(lock_);
-	last_ = stored_ = disk.last;
+	last_ = stored_ = last;
 	file_ = std::move(file);
 	return {};
 }
@@ -163,10 +175,7 @@ cfs::Result<> LastId::store_locked(Transaction &tx) noexcept
 {
 	if (stored_ == last_)
 		return {};
-	LastIdFile disk{};
-	disk.last = last_;
-	Body *body = TRY(file_->body());
-	TRY(body->write(tx, 0, {reinterpret_cast<const std::byte *>(&disk), sizeof(disk)}));
+	TRY(write_last_id(tx, *file_, last_));
 	stored_ = last_;
 	return {};
 }
@@ -199,6 +208,44 @@ cfs::Result<> LastId::lower(Transaction &tx, std::uint64_t last) noexcept
 	cfs::MutexGuard g(lock_);
 	last_ = last;
 	return store_locked(tx);
+}
+
+// ---- numbers that several take ----
+
+namespace
+{
+
+/// Under the lock of the file, which makes the numbers that several take different.
+cfs::Result<std::uint64_t> claim_in(Transaction &tx, Object &file) noexcept
+{
+	ObjectGuard g(file);
+	std::uint64_t last = 1;
+	if (file.exists())
+		last = TRY(read_last_id(file));
+	else
+		TRY(file.create(tx, local_file_spec()));
+	if (last >= wire::OBIF_MAX_OID)
+		return cfs::fail(NOSPC);
+	TRY(write_last_id(tx, file, last + 1));
+	return last + 1;
+}
+
+} // namespace
+
+cfs::Result<Fid> claim_local_name(Device &device) noexcept
+{
+	constexpr std::uint64_t kSeq = wire::FID_SEQ_LOCAL_NAME;
+	ObjectRef file = TRY(device.object(last_id_fid(kSeq)));
+	Body *body = TRY(file->body());
+	TransactionPtr tx = TRY(device.begin());
+	TRY(file->declare_create(*tx, local_file_spec()));
+	TRY(body->declare_write(*tx, 0, sizeof(LastIdFile)));
+	TRY(tx->start());
+	auto oid = claim_in(*tx, *file);
+	TRY(tx->stop());
+	if (!oid)
+		return cfs::fail(oid.error());
+	return wire::make_fid(kSeq, static_cast<std::uint32_t>(*oid));
 }
 
 // ---- named objects ----
@@ -238,6 +285,16 @@ cfs::Result<ObjectRef> find_or_create_named(Object &dir, std::string_view name,
 	auto found = find_named(dir, name);
 	if (found || found.error() != NOENT)
 		return found;
+	return create_named(dir, name, spec, fid, nullptr);
+}
+
+cfs::Result<ObjectRef> find_or_create_named(Object &dir, std::string_view name,
+					    const CreateSpec &spec) noexcept
+{
+	auto found = find_named(dir, name);
+	if (found || found.error() != NOENT)
+		return found;
+	Fid fid = TRY(claim_local_name(dir.device()));
 	return create_named(dir, name, spec, fid, nullptr);
 }
 

@@ -221,6 +221,34 @@ void work(World &w, osd::Device &device, Known &known, unsigned worker, bool &st
 	}
 }
 
+/// What is found by its name on one device may be made by several at once: an MGS and an MDT are.
+TEST(SimOsd, TwoMakeNamedObjectsAtOnce)
+{
+	run_seeds(100, [](World &w) {
+		auto disk = std::make_shared<Disk>(osd::mem::DiskOptions{.svname = kTarget});
+		Node &n = w.add_node("oss");
+		n.start([&w, &n, disk] {
+			ASSERT_EQ(cfs_core_start(), 0);
+			auto d = mount(*disk);
+			w.check(d.has_value(), "mounts");
+			unsigned running = 3;
+			for (unsigned i = 0; i < 3; i++)
+				n.spawn("maker", [&, i] {
+					osd::conformance::Name name(i, "n");
+					auto made = osd::find_or_create_named(
+						*(*d)->root(), name, osd::conformance::file_spec());
+					w.check(made && (*made)->exists(), "makes its object");
+					running--;
+				});
+			while (running)
+				sleep_for(kMillisecond);
+			d->reset();
+			cfs_core_stop();
+		});
+		w.spawn("script", [&n] { n.wait_down(); });
+	});
+}
+
 TEST(SimOsd, CrashTakesWholeTransactions)
 {
 	run_seeds(150, [](World &w) {

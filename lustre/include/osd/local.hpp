@@ -97,8 +97,8 @@ inline constexpr Fid kConfigsFid = local_fid(wire::LocalOid::MGS_CONFIGS_OID);
 						    const CreateSpec &spec) noexcept;
 
 /// The highest object number of a sequence, kept in its LAST_ID object (07 13.3), and numbers above
-/// it. An object number is never used twice: the file is written in the transaction that makes the
-/// object.
+/// it. A sequence has one of these at a time. An object number is never used twice: the file is
+/// written in the transaction that makes the object.
 ///
 ///     Fid fid = TRY(ids.reserve());
 ///     ObjectRef o = TRY(device.object(fid, kNew));
@@ -146,11 +146,19 @@ private:
 	cfs::Result<> store_locked(Transaction &tx) noexcept CFS_REQUIRES(lock_);
 };
 
+/// The FID of a new object that is found by its name, of FID_SEQ_LOCAL_NAME. Whoever has something
+/// on the device takes from this sequence, so nothing of it is kept between calls; a number that is
+/// not used is lost. err::NOSPC; err::UCLEAN as LastId::open().
+[[nodiscard]] cfs::Result<Fid> claim_local_name(Device &device) noexcept;
+
 /// The object under a name in a directory, made with the next FID of a sequence if there is none.
 /// The new object has its parent there; links of the parent are counted.
 [[nodiscard]] cfs::Result<ObjectRef> find_or_create_named(Object &dir, std::string_view name,
 							  const CreateSpec &spec,
 							  LastId &ids) noexcept;
+/// Likewise with a FID of claim_local_name().
+[[nodiscard]] cfs::Result<ObjectRef> find_or_create_named(Object &dir, std::string_view name,
+							  const CreateSpec &spec) noexcept;
 /// Likewise with a FID of its own.
 [[nodiscard]] cfs::Result<ObjectRef> find_or_create_named(Object &dir, std::string_view name,
 							  const CreateSpec &spec,

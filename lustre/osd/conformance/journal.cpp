@@ -520,6 +520,11 @@ Result<> named_objects_are_made_once(Env &run) noexcept
 	CHECK(sub->type() == kTypeDir && TRY(attr_of(*dir)).nlink == before.nlink + 1);
 	CHECK(TRY(TRY(sub->directory())->lookup("..")) == dir->fid());
 	ids.close();
+	ObjectRef b = TRY(find_or_create_named(*dir, "local", s));
+	CHECK(b->fid().seq == wire::FID_SEQ_LOCAL_NAME && b->exists());
+	CHECK(TRY(find_or_create_named(*dir, "local", s)) == b);
+	Fid claimed = TRY(claim_local_name(run.device()));
+	CHECK(claimed.seq == b->fid().seq && claimed.oid > b->fid().oid);
 	return {};
 }
 
