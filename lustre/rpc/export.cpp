@@ -148,6 +148,20 @@ ExportImpl::Entry ExportImpl::enter(ServerReq &r) noexcept
 void ExportImpl::leave(ServerReq &r) noexcept
 {
 	cfs::SpinGuard g(lock_);
+	remove_active(r);
+}
+
+bool ExportImpl::leave_unless_copied(ServerReq &r, u32 copies) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	if (r.copies_.load(std::memory_order_relaxed) != copies)
+		return false;
+	remove_active(r);
+	return true;
+}
+
+void ExportImpl::remove_active(ServerReq &r) noexcept
+{
 	if (!r.is_active)
 		return;
 	r.is_active = false;

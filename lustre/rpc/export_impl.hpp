@@ -67,6 +67,9 @@ public:
 	enum class Entry : u8 { fresh, duplicate, obsolete };
 	[[nodiscard]] Entry enter(ServerReq &r) noexcept;
 	void leave(ServerReq &r) noexcept;
+	/// Likewise, when it has taken over from so many resent ones; false when there are more.
+	/// What is sent again later is a request of its own.
+	[[nodiscard]] bool leave_unless_copied(ServerReq &r, u32 copies) noexcept;
 	/// pb_last_xid of a request.
 	void saw_last_xid(u64 xid) noexcept;
 	void heard() noexcept;
@@ -87,6 +90,14 @@ public:
 		return !connecting_.exchange(true, std::memory_order_acq_rel);
 	}
 	void end_connect() noexcept { connecting_.store(false, std::memory_order_release); }
+	/// The client wants this connection: no data will come for what it asked on earlier ones.
+	/// One connect at a time.
+	void give_up_before(u32 cnt) noexcept { wanted_cnt_.store(cnt, std::memory_order_release); }
+	/// Whether the client has given up requests of this connection.
+	[[nodiscard]] bool is_past(u32 cnt) const noexcept
+	{
+		return conn_cnt() > cnt || wanted_cnt_.load(std::memory_order_acquire) > cnt;
+	}
 	[[nodiscard]] u64 client_cookie() noexcept;
 	[[nodiscard]] cfs::Result<> set_connected(const lnet::Nid &nid, u32 cnt, u64 client_cookie,
 						  const wire::ObdConnectData &granted) noexcept;
@@ -111,10 +122,11 @@ public:
 
 private:
 	void run_gone() noexcept;
+	void remove_active(ServerReq &r) noexcept CFS_REQUIRES(lock_);
 
 	TargetImpl &target_;
 	std::atomic<u64> flags_{0}, flags2_{0};
-	std::atomic<u32> conn_cnt_{0};
+	std::atomic<u32> conn_cnt_{0}, wanted_cnt_{0};
 	std::atomic<bool> gone_{false};
 	std::atomic<bool> connecting_{false};
 	std::atomic<u64> last_xid_{0};

@@ -43,28 +43,60 @@ struct ServerReq::BulkRun final : lnet::EventHandler {
 	}
 
 	std::array<u32, kMdsMax> expected{};
+	u32 copies = 0; ///< of the request, when it began
 };
+
+/// Where the client offers its memory.
+struct ServerReq::BulkPlace {
+	u64 first;  ///< match bits
+	u32 count;  ///< of them
+	u32 copies; ///< of the request that have come
+};
+
+/// The client has given up on the connection that this came on, and has not sent it again.
+bool ServerReq::given_up() noexcept
+{
+	auto &e = static_cast<ExportImpl &>(*export_);
+	cfs::SpinGuard g(lock_);
+	return e.gone() || e.is_past(request_cnt_);
+}
 
 cfs::Result<> ServerReq::move_bulk(const BulkDesc &bulk, u32 md_limit, bool to_client) noexcept
 {
 	if (md_limit == 0 || (md_limit & (md_limit - 1)) || !export_)
 		return cfs::fail(PROTO);
-	u64 last = 0;
-	{
-		cfs::SpinGuard g(lock_);
-		last = export_->has_flag(wire::OBD_CONNECT_BULK_MBITS) ? mbits_
-								       : static_cast<u64>(xid_);
-	}
-	u64 first = last & ~(u64{md_limit} - 1);
-	u64 count = last - first + 1;
-	std::size_t have = bulk.md_count();
-	if (count > kMdsMax || have > count)
-		return cfs::fail(PROTO);
-	auto run = TRY(cfs::try_make<BulkRun>());
-	auto r = run_bulk(*run, bulk, first, static_cast<u32>(count), to_client);
-	if (!r)
+	auto &e = static_cast<ExportImpl &>(*export_);
+	for (;;) {
+		u32 copies = copies_.load(std::memory_order_acquire);
+		u64 last = static_cast<u64>(xid_);
+		if (e.has_flag(wire::OBD_CONNECT_BULK_MBITS)) {
+			cfs::SpinGuard g(lock_);
+			last = mbits_;
+		}
+		u64 first = last & ~(u64{md_limit} - 1);
+		u64 count = last - first + 1;
+		if (count > kMdsMax || bulk.md_count() > count)
+			return cfs::fail(PROTO);
+		auto r = try_bulk(bulk, {first, static_cast<u32>(count), copies}, to_client);
+		if (r)
+			return r;
+		// Sent again meanwhile, it offers its memory anew. What comes from now on is
+		// another request.
+		if (!e.leave_unless_copied(*this, copies))
+			continue;
 		bulk_lost_ = true;
-	return r;
+		return r;
+	}
+}
+
+cfs::Result<> ServerReq::try_bulk(const BulkDesc &bulk, const BulkPlace &at,
+				  bool to_client) noexcept
+{
+	if (given_up())
+		return cfs::fail(NOTCONN);
+	auto run = TRY(cfs::try_make<BulkRun>());
+	run->copies = at.copies;
+	return run_bulk(*run, bulk, at.first, at.count, to_client);
 }
 
 cfs::Result<> ServerReq::run_bulk(BulkRun &run, const BulkDesc &bulk, u64 first, u32 count,
@@ -137,7 +169,8 @@ cfs::Result<> ServerReq::wait_bulk(BulkRun &run) noexcept
 			if (run.unanswered == 0)
 				return {};
 		}
-		if (export_->gone() || export_->conn_cnt() > request_cnt_)
+		// What was sent again offers its memory elsewhere, or was to be offered again.
+		if (given_up() || copies_.load(std::memory_order_acquire) != run.copies)
 			return cfs::fail(NOTCONN);
 		if (cfs::Instant::now() < end)
 			continue;

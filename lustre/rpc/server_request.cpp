@@ -266,6 +266,7 @@ void ServerReq::take_over(const ServerReq &copy) noexcept
 	mbits_ = mbits;
 	deadline_ = std::max(deadline_, until);
 	request_cnt_ = copy.request_cnt_;
+	copies_.fetch_add(1, std::memory_order_release); // after all of it
 }
 
 // ---- handling ----

@@ -75,6 +75,9 @@ void ServiceImpl::buffer_free(ReceiveBuffer &b) noexcept
 	b.~ReceiveBuffer();
 	cfs_free(kSubsys, &b, sizeof(b));
 	cfs::SpinGuard g(lock_);
+	// Under the lock: without the last buffer the service may go.
+	if (short_.load(std::memory_order_relaxed))
+		(void)refill_work_.queue(core_.completions());
 	if (--buffers_ == 0)
 		waitq_.wake_all();
 }
@@ -127,23 +130,36 @@ cfs::Result<> ServiceImpl::attach(ReceiveBuffer &b) noexcept
 	md.user = &b;
 	auto self =
 		cfs::RefPtr<ReceiveBuffer>::share(&b); // it may be used up before attach returns
+	bool ends = false;
 	{
 		cfs::SpinGuard g(lock_);
-		posted_.push_back(b);
-		posted_by_[b.portal]++;
+		ends = stopping_;
+		if (!ends) {
+			posted_.push_back(b);
+			posted_by_[b.portal]++;
+		}
+	}
+	if (ends) {
+		b.put();
+		return cfs::fail(SHUTDOWN);
 	}
 	auto h = core_.network().attach(match, md);
-	cfs::SpinGuard g(lock_);
-	if (h) {
-		b.md = *h;
-		return {};
+	{
+		cfs::SpinGuard g(lock_);
+		if (h) {
+			b.md = *h;
+			ends = stopping_; // stop() may have looked before it had a name
+		} else {
+			posted_.erase(posted_.iterator_to(b));
+			posted_by_[b.portal]--;
+			waitq_.wake_all();
+		}
 	}
-	posted_.erase(posted_.iterator_to(b));
-	posted_by_[b.portal]--;
-	lock_.unlock();
-	b.put();
-	lock_.lock();
-	return cfs::fail(h.error());
+	if (ends)
+		(void)core_.network().unlink(*h);
+	if (!h)
+		b.put();
+	return h ? cfs::Result<>{} : cfs::fail(h.error());
 }
 
 void ServiceImpl::refill() noexcept
@@ -198,14 +214,22 @@ void ServiceImpl::on_event(const lnet::Event &ev) noexcept
 	}
 	if (!ev.unlinked)
 		return;
+	bool low = false;
 	{
 		cfs::SpinGuard g(lock_);
 		posted_.erase(posted_.iterator_to(*b));
-		if (--posted_by_[b->portal] < kBuffersPosted)
+		u32 left = --posted_by_[b->portal];
+		if (left < kBuffersPosted)
 			short_.store(true, std::memory_order_release);
+		low = left < kBuffersPosted / 2 && !stopping_;
 		waitq_.wake_all();
 	}
-	b->put();
+	// Threads post as they come by, but all may be at work, or were here a moment ago. While a
+	// message waits for a buffer, so does what comes behind it from the same peer: also the
+	// data that a thread waits for.
+	if (low)
+		(void)refill_work_.queue(core_.completions());
+	b->put(); // the service may go
 }
 
 // ---- threads ----
@@ -282,19 +306,26 @@ void ServiceImpl::Worker::run() noexcept
 
 bool ServiceImpl::can_take(Part &p) const noexcept
 {
-	if (!p.urgent.empty())
-		return true;
-	if (p.normal.empty())
+	if (p.urgent.empty() && p.normal.empty())
 		return false;
-	// One thread stays free for what others wait for.
-	return p.threads < 2 || p.busy_normal + 1 < p.threads;
+	// How many threads there may be, and how many of them are kept from any work, so that
+	// somebody looks at what comes in; and from ordinary work, for what others wait for.
+	bool may_grow = !p.stopping && !p.cannot_grow;
+	u32 limit = may_grow ? std::max(max_per_part(), p.threads) : p.threads;
+	u32 looking = limit > 2 ? 1 : 0;
+	u32 spare = limit > 1 ? looking + 1 : 0;
+	if (p.busy + looking >= p.threads)
+		return false;
+	return !p.urgent.empty() || p.busy_normal + spare < p.threads;
 }
 
 bool ServiceImpl::wants_thread(Part &p) const noexcept
 {
-	bool waiting = !p.incoming.empty() || !p.normal.empty() || !p.urgent.empty();
+	if (p.starting || p.stopping || p.cannot_grow || p.threads >= max_per_part())
+		return false;
+	bool queued = !p.normal.empty() || !p.urgent.empty();
 	bool all_busy = p.busy + 1 >= p.threads;
-	return !p.starting && !p.stopping && waiting && all_busy && p.threads < max_per_part();
+	return (queued && !can_take(p)) || (all_busy && (queued || !p.incoming.empty()));
 }
 
 void ServiceImpl::work(Worker &w) noexcept
@@ -304,14 +335,18 @@ void ServiceImpl::work(Worker &w) noexcept
 		bool more = false, idle = false;
 		{
 			cfs::SpinGuard g(p.lock);
+			auto drained = [&p]() CFS_NO_TSA {
+				return p.incoming.empty() && p.urgent.empty() && p.normal.empty();
+			};
 			auto ready = [&]() CFS_NO_TSA {
-				return p.stopping || !p.incoming.empty() || can_take(p);
+				return (p.stopping && drained()) || !p.incoming.empty() ||
+				       can_take(p) || wants_thread(p);
 			};
 			auto r = p.waitq.wait(p.lock, cfs::WaitMode::idle, cfs::after(kThreadIdle),
 					      ready, true);
-			bool drained = p.incoming.empty() && p.urgent.empty() && p.normal.empty();
-			idle = !r && p.threads > min_per_part();
-			if ((p.stopping && drained) || idle) {
+			// Not the last one that is free.
+			idle = !r && p.threads > min_per_part() && p.busy + 1 < p.threads;
+			if ((p.stopping && drained()) || idle) {
 				p.threads--;
 				w.exited = true;
 				p.waitq.wake_all();
@@ -322,9 +357,10 @@ void ServiceImpl::work(Worker &w) noexcept
 		}
 		if (more) {
 			reap(p);
-			(void)start_worker(p);
+			bool started = start_worker(p).has_value();
 			cfs::SpinGuard g(p.lock);
 			p.starting = false;
+			p.cannot_grow = !started;
 		}
 		refill();
 		while (do_incoming(p)) {
@@ -371,7 +407,7 @@ bool ServiceImpl::do_one(Part &p) noexcept
 		if (normal)
 			p.busy_normal++;
 		// Somebody else for the rest.
-		if (!p.incoming.empty() || can_take(p))
+		if (!p.incoming.empty() || can_take(p) || wants_thread(p))
 			p.waitq.wake_one();
 	}
 	waiting_.fetch_sub(1, std::memory_order_relaxed);
@@ -382,6 +418,7 @@ bool ServiceImpl::do_one(Part &p) noexcept
 	p.busy--;
 	if (normal)
 		p.busy_normal--;
+	p.cannot_grow = false; // it may be tried again
 	return p.incoming.empty();
 }
 
@@ -602,6 +639,7 @@ void ServiceImpl::stop() noexcept
 		};
 		(void)waitq_.wait(lock_, cfs::WaitMode::idle, cfs::Instant::never(), none);
 	}
+	(void)refill_work_.cancel_sync();
 	core_.remove_service(*this);
 	destroy();
 }

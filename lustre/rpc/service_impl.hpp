@@ -4,8 +4,9 @@
 //
 // A request's way: LNet puts it into a posted buffer and tells on_event(), which makes a ServerReq
 // and queues it with its partition. A thread of the partition checks it (its export, duplicates,
-// recovery: prepare()), queues it by urgency, and runs what is most urgent. One thread of several
-// is kept from ordinary work, so that what others wait for (cancels, pings) always finds one.
+// recovery: prepare()), queues it by urgency, and runs what is most urgent. Of three threads or
+// more one is kept from any work, so that what comes in is always looked at, and a further one from
+// ordinary work, so that what others wait for (cancels, pings) always finds one.
 #pragma once
 
 #include "libcfs/stats.hpp"
@@ -83,6 +84,7 @@ private:
 	friend class ExportImpl;
 
 	struct BulkRun;
+	struct BulkPlace;
 	struct EarlyReply;
 
 	void on_event(const lnet::Event &ev) noexcept override;
@@ -112,6 +114,9 @@ private:
 	}
 	[[nodiscard]] cfs::Result<> move_bulk(const BulkDesc &bulk, u32 md_limit,
 					      bool to_client) noexcept;
+	[[nodiscard]] bool given_up() noexcept;
+	[[nodiscard]] cfs::Result<> try_bulk(const BulkDesc &bulk, const BulkPlace &at,
+					     bool to_client) noexcept;
 	[[nodiscard]] cfs::Result<> run_bulk(BulkRun &run, const BulkDesc &bulk, u64 first,
 					     u32 count, bool to_client) noexcept;
 	[[nodiscard]] cfs::Result<> wait_bulk(BulkRun &run) noexcept;
@@ -121,8 +126,9 @@ private:
 	Bytes raw_;
 	const Handler *handler_ = nullptr;
 	void *handler_object_ = nullptr;
-	cfs::Gate::Pass pass_; ///< of the target
-	u32 request_cnt_ = 0;  ///< conn_cnt it came with
+	cfs::Gate::Pass pass_;	     ///< of the target
+	u32 request_cnt_ = 0;	     ///< conn_cnt it came with
+	std::atomic<u32> copies_{0}; ///< that it took over from; written under the export's lock
 
 	cfs::SpinLock lock_{CFS_LOCK_CLASS("rpc server request")};
 	cfs::Instant deadline_ CFS_GUARDED_BY(lock_);
@@ -227,6 +233,7 @@ private:
 		u32 busy_normal CFS_GUARDED_BY(lock) = 0; ///< handling what is not urgent
 		u32 next_number CFS_GUARDED_BY(lock) = 0;
 		bool starting CFS_GUARDED_BY(lock) = false;
+		bool cannot_grow CFS_GUARDED_BY(lock) = false; ///< no memory for a thread
 		bool stopping CFS_GUARDED_BY(lock) = false;
 		cfs::List<Worker, &Worker::in_part> workers CFS_GUARDED_BY(lock);
 	};
@@ -267,6 +274,7 @@ private:
 	u32 buffers_ CFS_GUARDED_BY(lock_) = 0;
 	bool stopping_ CFS_GUARDED_BY(lock_) = false;
 	std::atomic<bool> short_{false}; ///< buffers are to be posted
+	cfs::Work<ServiceImpl, &ServiceImpl::refill> refill_work_{this};
 
 	cfs::SpinLock history_lock_{CFS_LOCK_CLASS("rpc service history")};
 	cfs::Array<HistoryRecord> history_ CFS_GUARDED_BY(history_lock_);

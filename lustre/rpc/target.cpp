@@ -348,9 +348,13 @@ cfs::Result<> TargetImpl::known_client(Connecting &c, ServerReq &r) noexcept
 		return cfs::fail(ALREADY);
 	if (!same_cookie && !is_mgs_)
 		return cfs::fail(ALREADY); // another client of that name must go first
+	// Whatever becomes of this: it is there.
+	e.heard();
 	if (e.active_requests() > 1 && r.exp() == nullptr &&
-	    r.body().handle != wire::ExportHandle{})
+	    r.body().handle != wire::ExportHandle{}) {
+		e.give_up_before(c.cnt);
 		return cfs::fail(BUSY);
+	}
 	c.reconnect = same_cookie;
 	c.ask.kind = ConnectKind::again;
 	if (!c.reconnect && c.cnt == 1)
