@@ -117,6 +117,16 @@ Result<> ClientConfig::set_timeout(u32 seconds) noexcept
 	return {};
 }
 
+void ClientConfig::target_at(const mgc::TargetPlace &place) noexcept
+{
+	char buf[UUID_MAX];
+	if (place.kind == TargetKind::ost)
+		return mount_.data().target_moved(place.index, place.nids, place.instance);
+	auto uuid = cfs::format_to(buf, "{}-MDT{:04x}_UUID", mount_.fsname(), place.index);
+	if (mount_.has_mdc() && uuid == std::string_view(mdt_))
+		mount_.mdt().target_moved(place.nids, place.instance);
+}
+
 // ---- MGCs ----
 
 Result<cfs::UniquePtr<ClientNode>> ClientNode::make(cfs::Node &node) noexcept
@@ -166,16 +176,21 @@ Result<> add_nodes(mgc::Mgc &mgc, std::string_view list) noexcept
 
 } // namespace
 
-Result<cfs::UniquePtr<ClientNode::SharedMgc>>
-ClientNode::start_mgc(std::string_view name, std::string_view mgs, std::string_view more) noexcept
+Result<cfs::UniquePtr<ClientNode::SharedMgc>> ClientNode::start_mgc(std::string_view name,
+								    std::string_view mgs,
+								    std::string_view more,
+								    bool no_ir) noexcept
 {
 	auto m = TRY(cfs::try_make<SharedMgc>());
 	TRY(copy_text(m->name, name));
+	m->no_ir = no_ir;
 	m->rpc = TRY(rpc::RpcHold::take(node_.plat()));
 	char uuid[UUID_MAX];
 	m->rpc->new_uuid(uuid);
 	auto *ldlm = TRY(ldlm::of(node_));
-	m->mgc = TRY(mgc::Mgc::create(*m->rpc, *ldlm, {name, std::string_view(uuid)}));
+	mgc::MgcConfig c{name, std::string_view(uuid), no_ir,
+			 folder_.is_open() ? &folder_ : nullptr};
+	m->mgc = TRY(mgc::Mgc::create(*m->rpc, *ldlm, c));
 	auto stop = cfs::ScopeExit([&] { m->mgc->stop(); });
 	TRY(add_nodes(*m->mgc, mgs));
 	TRY(add_nodes(*m->mgc, more));
@@ -193,8 +208,8 @@ ClientNode::start_mgc(std::string_view name, std::string_view mgs, std::string_v
 	return m;
 }
 
-Result<ClientNode::SharedMgc *> ClientNode::take_mgc(std::string_view mgs,
-						     std::string_view more) noexcept
+Result<ClientNode::SharedMgc *> ClientNode::take_mgc(std::string_view mgs, std::string_view more,
+						     bool no_ir) noexcept
 {
 	char buf[64];
 	std::string_view rest = mgs;
@@ -202,14 +217,26 @@ Result<ClientNode::SharedMgc *> ClientNode::take_mgc(std::string_view mgs,
 	std::string_view name = cfs::format_to(buf, "MGC{}", word(node, ','));
 	cfs::MutexGuard g(lock_);
 	for (SharedMgc &m : mgcs_)
-		if (name == std::string_view(m.name)) {
+		if (name == std::string_view(m.name) && m.no_ir == no_ir) {
 			m.users++;
 			return &m;
 		}
-	auto fresh = TRY(start_mgc(name, mgs, more));
-	fresh->users = 1;
-	mgcs_.push_back(*fresh);
-	return fresh.release();
+	if (folder_users_++ == 0)
+		(void)folder_.open(node_.params(), "mgc");
+	auto fresh = start_mgc(name, mgs, more, no_ir);
+	if (!fresh) {
+		drop_folder();
+		return cfs::fail(fresh.error());
+	}
+	(*fresh)->users = 1;
+	mgcs_.push_back(**fresh);
+	return fresh->release();
+}
+
+void ClientNode::drop_folder() noexcept
+{
+	if (--folder_users_ == 0)
+		folder_.close();
 }
 
 void ClientNode::put_mgc(SharedMgc *m) noexcept
@@ -223,6 +250,8 @@ void ClientNode::put_mgc(SharedMgc *m) noexcept
 	m->mgc->stop();
 	m->mgc.reset();
 	cfs::UniquePtr<SharedMgc>(m).reset();
+	cfs::MutexGuard g(lock_);
+	drop_folder();
 }
 
 } // namespace client

@@ -106,8 +106,8 @@ public:
 	/// LCFG_PARAM: "max_dirty_mb" and the like of an osc. err::NOENT: unknown parameter.
 	[[nodiscard]] virtual Result<> param(std::string_view device, std::string_view key,
 					     std::string_view value) noexcept = 0;
-	/// What the MGS announced of where a target runs (imperative recovery).
-	virtual void target_moved(std::string_view target, const lnet::Nid &nid,
+	/// What the MGS announced of where an OST runs (imperative recovery).
+	virtual void target_moved(u32 index, std::span<const lnet::Nid> nids,
 				  u32 instance) noexcept = 0;
 
 	// ---- life ----

@@ -117,11 +117,10 @@ Result<> DataSpaceImpl::param(std::string_view device, std::string_view key,
 	return osc->param(key, value);
 }
 
-void DataSpaceImpl::target_moved(std::string_view target, const lnet::Nid &nid,
-				 u32 instance) noexcept
+void DataSpaceImpl::target_moved(u32 index, std::span<const lnet::Nid> nids, u32 instance) noexcept
 {
-	if (auto osc = by_target(target))
-		osc->import().reconnect_now(nid, instance);
+	if (auto osc = ost(index))
+		osc->import().target_moved(nids, instance);
 }
 
 // ---- finding ----

@@ -28,7 +28,7 @@ public:
 	Result<> del_ost(u32 index) noexcept override;
 	Result<> param(std::string_view device, std::string_view key,
 		       std::string_view value) noexcept override;
-	void target_moved(std::string_view target, const lnet::Nid &nid,
+	void target_moved(u32 index, std::span<const lnet::Nid> nids,
 			  u32 instance) noexcept override;
 
 	Result<> wait_connected(cfs::WaitMode mode, cfs::Instant deadline) noexcept override;

@@ -50,7 +50,8 @@ Result<> Mount::connect_services(cfs_node *node) noexcept
 	(void)cfs::format_to(std::span<char>(instance_, sizeof(instance_) - 1), "{:016x}", number);
 	TRY(inodes_.open(kSubsys, nullptr));
 	inodes_open_ = true;
-	mgc_ = TRY(shared_->take_mgc(options_.mgs, options_.extra_mgs));
+	mgc_ = TRY(shared_->take_mgc(options_.mgs, options_.extra_mgs,
+				     options_.has(MountSwitch::noir)));
 	return {};
 }
 
@@ -76,10 +77,26 @@ Result<> Mount::read_config() noexcept
 		return cfs::fail(r.error());
 	}
 	following_ = true;
-	if (mdc_)
-		return {};
-	LCONSOLE_ERROR(CFS_S_LLITE, "{}: log '{}' names no MDT", mgc_->name, log);
-	return cfs::fail(INVAL);
+	if (!mdc_) {
+		LCONSOLE_ERROR(CFS_S_LLITE, "{}: log '{}' names no MDT", mgc_->name, log);
+		return cfs::fail(INVAL);
+	}
+	follow_targets();
+	return {};
+}
+
+/// Where they run. A mount can do without.
+void Mount::follow_targets() noexcept
+{
+	char table[64], shown[64];
+	if (options_.has(MountSwitch::noir))
+		return;
+	auto r = mgc_->mgc->follow_targets(cfs::format_to(table, "{}-cliir", options_.fsname),
+					   config_,
+					   cfs::format_to(shown, "{}-client", options_.fsname));
+	if (!r)
+		CWARN(CFS_S_LLITE, "{}: the MGS cannot be asked where targets run: rc = {}",
+		      instance(), r);
 }
 
 Result<> Mount::make_mdc(std::string_view device, std::string_view target) noexcept
@@ -158,8 +175,11 @@ void Mount::force() noexcept
 void Mount::take_down() noexcept
 {
 	char buf[64];
-	if (following_)
+	if (following_) {
+		mgc_->mgc->unfollow_targets(cfs::format_to(buf, "{}-cliir", options_.fsname),
+					    config_);
 		mgc_->mgc->unfollow(cfs::format_to(buf, "{}-client", options_.fsname), config_);
+	}
 	if (data_)
 		data_->close(cfs::WaitMode::killable, cfs::after(kGoodbye));
 	data_.reset();

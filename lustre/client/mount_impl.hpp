@@ -13,7 +13,8 @@
 namespace client
 {
 
-/// The part of a node that mounts share: one MGC per first NID of an MGS.
+/// The part of a node that mounts share: one MGC per first NID of an MGS, and another one for
+/// mounts that do not want to be told where targets run: an MGS counts on the others.
 class ClientNode final : public cfs::NodePart
 {
 public:
@@ -25,6 +26,7 @@ public:
 		char name[64] = {};
 		rpc::RpcHold rpc;
 		cfs::UniquePtr<mgc::Mgc> mgc;
+		bool no_ir = false;
 		unsigned users = 0; // ClientNode::lock_
 		cfs::ListHook in_node;
 	};
@@ -34,8 +36,8 @@ public:
 	explicit ClientNode(cfs::Node &node) noexcept : node_(node) {}
 
 	/// The MGC for these nodes, connected. mgs: as in the options.
-	[[nodiscard]] Result<SharedMgc *> take_mgc(std::string_view mgs,
-						   std::string_view more) noexcept;
+	[[nodiscard]] Result<SharedMgc *> take_mgc(std::string_view mgs, std::string_view more,
+						   bool no_ir) noexcept;
 	void put_mgc(SharedMgc *m) noexcept;
 	[[nodiscard]] u64 new_instance() noexcept
 	{
@@ -44,18 +46,24 @@ public:
 
 private:
 	[[nodiscard]] Result<cfs::UniquePtr<SharedMgc>>
-	start_mgc(std::string_view name, std::string_view mgs, std::string_view more) noexcept;
+	start_mgc(std::string_view name, std::string_view mgs, std::string_view more,
+		  bool no_ir) noexcept CFS_REQUIRES(lock_);
+
+	void drop_folder() noexcept CFS_REQUIRES(lock_);
 
 	cfs::Node &node_;
 	std::atomic<u64> instances_{0};
 	cfs::Mutex lock_{CFS_LOCK_CLASS("client mgcs")};
 	cfs::List<SharedMgc, &SharedMgc::in_node> mgcs_ CFS_GUARDED_BY(lock_);
+	/// "mgc", unless servers of this node have it. Open while there are MGCs.
+	cfs::ParamGroup folder_ CFS_GUARDED_BY(lock_);
+	unsigned folder_users_ CFS_GUARDED_BY(lock_) = 0;
 };
 
 class Mount;
 
-/// What the client's configuration log says, done.
-class ClientConfig final : public llog::ConfigHandler
+/// What the client's configuration log says, done, and where the MGS says that targets run.
+class ClientConfig final : public llog::ConfigHandler, public mgc::TargetFollower
 {
 	Mount &mount_;
 	/// The device that was attached last: its setup follows.
@@ -84,6 +92,7 @@ public:
 	Result<> param(std::string_view device, std::string_view key,
 		       std::string_view value) noexcept override;
 	Result<> set_timeout(u32 seconds) noexcept override;
+	void target_at(const mgc::TargetPlace &place) noexcept override;
 };
 
 class Mount final : public MountInfo, public ldlm::LockUser
@@ -148,6 +157,7 @@ private:
 	[[nodiscard]] Result<> parse(std::string_view options) noexcept;
 	[[nodiscard]] Result<> connect_services(cfs_node *node) noexcept;
 	[[nodiscard]] Result<> read_config() noexcept;
+	void follow_targets() noexcept;
 	[[nodiscard]] Result<> connect_mdt() noexcept;
 	void describe(lustre_mount_info &info, u32 namelen) noexcept;
 	[[nodiscard]] cfs::RefPtr<Inode> holder_of(ldlm::ClientLock &lock) noexcept;

@@ -44,6 +44,7 @@ constexpr Word kSwitches[] = {
 	{"noverbose", 0, bit(MountSwitch::verbose)},
 	// Off already: there is no encryption here.
 	{"noencrypt", 0, 0},
+	{"noir", bit(MountSwitch::noir), 0},
 	{"nolock", 0, 0},
 };
 
@@ -61,7 +62,6 @@ constexpr std::string_view kServerWords[] = {
 	"writeconf",
 	"update",
 	"virgin",
-	"noir",
 	"noprimnode",
 	"noscrub",
 	"skip_lfsck",

@@ -22,6 +22,7 @@ enum class MountSwitch : u32 {
 	localflock,  // ... or on this node only
 	lazystatfs,  // statfs does not wait for servers that are away
 	lruresize,   // servers decide how many locks are kept
+	noir,	     // is not told where targets run
 	statfs_project,
 	user_fid2path,
 	user_xattr,

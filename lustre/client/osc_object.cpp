@@ -171,7 +171,9 @@ Result<ldlm::LockUse> OscObject::enqueue(Mode mode, Extent extent, u64 flags) no
 	if (!got) {
 		if (n)
 			osc_->ns().cancel_handles({early, n});
-		return cfs::fail(got.error());
+		// Lost in an eviction: to who reads or writes it is as any other call that was in
+		// progress.
+		return cfs::fail(got.error() == STALE ? IO : got.error());
 	}
 	if (!got->use)
 		return cfs::fail(PROTO);

@@ -258,6 +258,9 @@ ClientNs::Fate ClientNs::judge_reply(ClientLockImpl &l, const Answer &a,
 			  false);
 	if (out.flags & kBlocked) {
 		l.state = State::waiting;
+		// The close has been to all those that wait already.
+		if (gate_.closed())
+			fail_lock(l, SHUTDOWN);
 		return Fate::wait;
 	}
 	if (l.is_flock() && l.req_mode == LCK_NL) {

@@ -182,6 +182,7 @@ public:
 			 CallbackReply &reply) noexcept override;
 	void on_reply(u64 slv, u32 limit) noexcept override;
 	void on_evicted() noexcept override;
+	void give_up_waiting() noexcept override;
 	bool replay() noexcept override;
 
 	[[nodiscard]] cfs::Mutex &stripe(const ClientLockImpl &l) noexcept

@@ -58,6 +58,15 @@ void ClientNs::on_evicted() noexcept
 	worker();
 }
 
+void ClientNs::give_up_waiting() noexcept
+{
+	for_all([this](ClientLockImpl &l) {
+		cfs::MutexGuard s(stripe(l));
+		if (l.state == State::waiting)
+			fail_lock(l, INTR);
+	});
+}
+
 /// Unused locks that are not worth a message each.
 void ClientNs::drop_before_replay() noexcept
 {

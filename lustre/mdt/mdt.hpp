@@ -73,6 +73,11 @@ public:
 	/// All OSTs that were there so far have been added; see MdtConfig::osts_follow.
 	virtual void osts_complete() noexcept = 0;
 
+	/// How often it has been started: its ocd_instance.
+	[[nodiscard]] virtual u32 mount_count() noexcept = 0;
+	/// As target::Target::clients_told().
+	virtual void clients_told(bool yes) noexcept = 0;
+
 	[[nodiscard]] virtual target::Target &target() noexcept = 0;
 	[[nodiscard]] virtual osd::Device &device() noexcept = 0;
 	virtual void destroy() noexcept = 0;

@@ -65,12 +65,10 @@ void MdtTarget::destroy() noexcept
 /// The root directory, and the place for files that are open and have no name.
 cfs::Result<> MdtTarget::make_tree(osd::Device &d) noexcept
 {
-	TRY(local_names_.open(d, wire::FID_SEQ_LOCAL_NAME, 1));
 	TRY(sequences_.open(d, config_.index));
 	(void)TRY(
 		osd::find_or_create_named(*d.root(), "ROOT", directory_spec(0755), wire::kRootFid));
-	pending_ = TRY(osd::find_or_create_named(*d.root(), "PENDING", directory_spec(0755),
-						 local_names_));
+	pending_ = TRY(osd::find_or_create_named(*d.root(), "PENDING", directory_spec(0755)));
 	return {};
 }
 
@@ -105,17 +103,17 @@ cfs::Result<> MdtTarget::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef de
 	// Before clients can come, and before orphans of the last life are looked for.
 	held_ = device;
 	TRY(make_tree(*device));
-	return CommonTarget::start(rpc, ldlm, std::move(device), t, locks);
+	TRY(CommonTarget::start(rpc, ldlm, std::move(device), t, locks));
+	return config.params ? add_params(params_) : cfs::Result<>{};
 }
 
 void MdtTarget::stop(target::StopKind kind) noexcept
 {
-	CommonTarget::stop(kind);
 	params_.close();
+	CommonTarget::stop(kind);
 	// The last reference of the device goes when those of its objects have gone.
 	pending_.reset();
 	sequences_.close();
-	local_names_.close();
 	held_.reset();
 }
 

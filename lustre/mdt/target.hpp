@@ -92,6 +92,8 @@ public:
 	{
 		osts_complete_.store(true, std::memory_order_release);
 	}
+	u32 mount_count() noexcept override { return instance(); }
+	void clients_told(bool yes) noexcept override { Target::clients_told(yes); }
 	[[nodiscard]] target::Target &target() noexcept override { return *this; }
 	[[nodiscard]] osd::Device &device() noexcept override { return Target::device(); }
 	void destroy() noexcept override;
@@ -183,7 +185,6 @@ private:
 	MdtConfig config_{};
 	cfs::ParamGroup params_;
 	osd::DeviceRef held_; ///< until no object is referred to any more
-	osd::LastId local_names_;
 	osd::ObjectRef pending_;
 	OstSet osts_;
 	OpenFiles opens_;

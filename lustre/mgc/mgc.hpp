@@ -8,27 +8,32 @@
 //     TRY(mgc->connect(WaitMode::killable, deadline));
 //     TRY(mgc->read_log("lustre-client", handler));   // once, or:
 //     TRY(mgc->follow("lustre-client", mgc::Kind::config, handler));
+//     TRY(mgc->follow_targets("lustre-cliir", follower));
 //     ...
 //     mgc->stop();
 //
 // A followed log is protected by a lock of the MGS's: when the MGS wants to change the log it takes
 // the lock back, and some seconds later the lock is asked for again and what is new in the log is
-// told to the handler.
+// told to the handler. Where targets run is a table of the MGS's, which is followed in the same
+// way.
 #pragma once
 
 #include "ldlm/ldlm.hpp"
+#include "libcfs/params.hpp"
 #include "llog/config.hpp"
+#include "mgc/places.hpp"
 #include "rpc/rpc.hpp"
 
 namespace mgc
 {
 
-using wire::u32;
-using wire::u64;
-
 struct MgcConfig {
 	std::string_view device; ///< "MGC10.0.0.1@tcp", for messages. Copied, as the next.
 	std::string_view uuid;	 ///< of this client of the MGS; any uuid
+	/// Where targets run is neither asked for nor told.
+	bool no_ir = false;
+	/// The folder "mgc" that gets one for this device; none when null. Stays open longer.
+	cfs::ParamGroup *params = nullptr;
 };
 
 /// Kinds of logs, each with a lock of its own (spec 02 9.2).
@@ -55,8 +60,8 @@ public:
 	/// Takes the log's lock, tells the handler the log, and what is added later, until
 	/// unfollow() or stop(). Later calls of the handler come from a thread of the Mgc's; errors
 	/// it gives then are logged. err::NOENT: there is no such log now, but it is followed all
-	/// the same if `optional`, else not. At most kFollowedMax. Sleeps.
-	static constexpr unsigned kFollowedMax = 64;
+	/// the same if `optional`, else not. At most kFollowedMax, err::NOSPC. Sleeps.
+	static constexpr unsigned kFollowedMax = 256;
 	[[nodiscard]] virtual cfs::Result<llog::ProcessResult>
 	follow(std::string_view name, Kind kind, llog::ConfigHandler &handler,
 	       bool optional = false, std::string_view excluded = {}) noexcept = 0;
@@ -64,10 +69,28 @@ public:
 	/// Sleeps.
 	virtual void unfollow(std::string_view name, llog::ConfigHandler &handler) noexcept = 0;
 
+	/// Takes the lock of the table of where targets run ("lustre-cliir", or "lustre-mdtir" of
+	/// an MDT), tells the follower what is in it, and what changes later, until
+	/// unfollow_targets() or stop(). An MGS without imperative recovery has no such table, and
+	/// nothing is told; if it cannot be read now, that is tried again. shown: who that is, in
+	/// ir_state. err::NOSPC, err::NOMEM: it is not followed. Sleeps.
+	[[nodiscard]] virtual cfs::Result<> follow_targets(std::string_view name,
+							   TargetFollower &follower,
+							   std::string_view shown) noexcept = 0;
+	/// As unfollow().
+	virtual void unfollow_targets(std::string_view name, TargetFollower &follower) noexcept = 0;
+
 	/// MGS_TARGET_REG: sends the record and takes the answer's. nids: of this node, go with it.
 	/// The server's error; mti.flags then has LDD_F_ERROR. Sleeps.
 	[[nodiscard]] virtual cfs::Result<>
 	register_target(wire::MgsTargetInfo &mti, std::span<const lnet::Nid> nids) noexcept = 0;
+
+	/// Tells the MGS that a target takes connections (LDD_F_OPC_READY), and every MGS that
+	/// comes after it, until stop(): none of them keeps that. mti becomes the answer of this
+	/// one. An error: it could not be told, and will be. Once. Sleeps, but does not wait for an
+	/// MGS that is away.
+	[[nodiscard]] virtual cfs::Result<> announce(wire::MgsTargetInfo &mti,
+						     std::span<const lnet::Nid> nids) noexcept = 0;
 
 	[[nodiscard]] virtual rpc::Import &import() noexcept = 0;
 	/// Gives the locks back and disconnects. Before the object goes, once. Sleeps.

@@ -37,6 +37,11 @@ public:
 	/// err::NOSPC; the first one begins a node.
 	[[nodiscard]] cfs::Result<> add_nid(const lnet::Nid &nid) noexcept;
 	[[nodiscard]] std::size_t nids() const noexcept { return nids_; }
+	/// Of all its nodes.
+	[[nodiscard]] std::span<const lnet::Nid> all_nids() const noexcept
+	{
+		return {nid_.data(), nids_};
+	}
 	[[nodiscard]] TargetInfo info() const noexcept
 	{
 		return {kind, index, {nodes_.data(), nodes_count_}, failout};

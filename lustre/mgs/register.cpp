@@ -261,6 +261,23 @@ cfs::Result<> MgsServer::write(Registration &r, FsDb &db) noexcept
 	return {};
 }
 
+/// A target that is known takes connections from now on. Does not wait for a change, which may be
+/// waiting for clients.
+cfs::Result<> MgsServer::target_ready(Registration &r) noexcept
+{
+	if (r.mti.stripe_index >= 0xffff || r.target->nids() == 0)
+		return cfs::fail(INVAL);
+	auto index = static_cast<u16>(r.mti.stripe_index.get());
+	std::string_view fs = r.mti.fsname.view();
+	NidTable *table = TRY(table_of(Name("{}-cliir", fs).view()));
+	(void)TRY(named_logs_.find_log(target_name(fs, r.kind, index).view()));
+	TRY(table->put(r.kind, index, r.mti.instance, r.target->all_nids()));
+	u32 others = 0;
+	if (ir_state(*table, &others) == IrState::full)
+		r.set(wire::LDD_F_IR_CAPABLE);
+	return {};
+}
+
 cfs::Result<> MgsServer::target_reg(rpc::ServerRequest &req,
 				    rpc::RequestView<rpc::op::MgsTargetReg> in) noexcept
 {
@@ -274,12 +291,10 @@ cfs::Result<> MgsServer::target_reg(rpc::ServerRequest &req,
 		bool kind_told = r.has(wire::LDD_F_SV_TYPE_MDT) != r.has(wire::LDD_F_SV_TYPE_OST);
 		if (!kind_told || !r.mti.fsname.terminated() || !r.mti.params.terminated())
 			return cfs::fail(INVAL);
-		// Where targets are now is of interest to imperative recovery only, which is not
-		// granted.
-		if (r.has(wire::LDD_F_OPC_READY))
-			return {};
 		r.target = TRY(cfs::try_make<KnownTarget>());
 		TRY(take_nids(in, *r.target));
+		if (r.has(wire::LDD_F_OPC_READY))
+			return target_ready(r);
 		cfs::MutexGuard g(change_lock_);
 		return run(r);
 	}();

@@ -15,17 +15,27 @@ namespace
 {
 
 constexpr u64 kSupported = wire::OBD_CONNECT_VERSION | wire::OBD_CONNECT_AT |
-			   wire::OBD_CONNECT_FULL20 | wire::OBD_CONNECT_BULK_MBITS |
-			   wire::OBD_CONNECT_FLAGS2;
+			   wire::OBD_CONNECT_FULL20 | wire::OBD_CONNECT_IMP_RECOV |
+			   wire::OBD_CONNECT_BULK_MBITS | wire::OBD_CONNECT_FLAGS2;
 constexpr u64 kSupported2 = wire::OBD_CONNECT2_REP_MBITS;
 
 constexpr auto kHandlers = target::with_locks_and_logs<MgsServer>({
 	rpc::handler<rpc::op::MgsTargetReg, &MgsServer::target_reg>(),
-	rpc::raw_handler<Opcode::MGS_CONFIG_READ, &MgsServer::refused>(),
+	rpc::handler<rpc::op::MgsConfigRead, &MgsServer::config_read>(),
 	rpc::raw_handler<Opcode::MGS_SET_INFO, &MgsServer::refused>(),
 	rpc::raw_handler<Opcode::MGS_TARGET_DEL, &MgsServer::refused>(),
 	rpc::raw_handler<Opcode::MGS_EXCEPTION, &MgsServer::refused>(),
 });
+
+constinit const cfs::ParamInfo kParams[] = {
+	cfs::param_int<&MgsServer::ir_timeout, &MgsServer::set_ir_timeout>(
+		{.name = "ir_timeout",
+		 .doc = "How long after its own start the MGS does not let targets count on "
+			"imperative recovery.",
+		 .unit = "seconds",
+		 .by_default = MgsServer::kIrTimeout,
+		 .max = 86400}),
+};
 
 } // namespace
 
@@ -66,6 +76,10 @@ cfs::Result<> MgsServer::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef de
 	TRY(locks_.open(rpc, ldlm, {.name = "MGS"}));
 	if (config.params)
 		TRY(params_.open(*config.params, "MGS"));
+	if (config.params)
+		TRY(params_.add(kParams, this));
+	started_ = cfs::Instant::now();
+	TRY(tables_.open(device_, rpc.node().plat(), config.params ? &params_ : nullptr));
 	registration_ =
 		TRY(rpc.register_target({"MGS", "MGS", kSupported, kSupported2, true, this}));
 	rpc::ServiceSpec spec;
@@ -82,12 +96,15 @@ cfs::Result<> MgsServer::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef de
 
 void MgsServer::stop() noexcept
 {
+	tables_.hide();
 	if (registration_)
 		registration_->stop();
 	if (service_)
 		std::exchange(service_, nullptr)->stop();
 	if (registration_)
 		std::exchange(registration_, nullptr)->unregister();
+	// No client is left that its threads could wait for.
+	tables_.close();
 	locks_.close();
 	params_.close();
 	{
@@ -129,12 +146,14 @@ void MgsServer::drop_empty(FsDb &db) noexcept
 	cfs::UniquePtr<FsDb>(&db).reset();
 }
 
-cfs::Result<ldlm::LocalLock> MgsServer::revoke(std::string_view log, wire::MgsCfgType type) noexcept
+cfs::Result<ldlm::LocalLock> MgsServer::revoke(std::string_view log, wire::MgsCfgType type,
+					       cfs::Instant deadline) noexcept
 {
 	ldlm::LocalSpec spec;
 	spec.type = ldlm::LDLM_PLAIN;
 	spec.name = TRY(ldlm::ResName::of_config(log, static_cast<u32>(type)));
 	spec.mode = ldlm::LCK_EX;
+	spec.deadline = deadline;
 	return locks_.ns().lock(spec);
 }
 

@@ -58,6 +58,10 @@ public:
 	{
 		return import_->add_connection(nids);
 	}
+	void target_moved(std::span<const lnet::Nid> nids, u32 instance) noexcept override
+	{
+		import_->target_moved(nids, instance);
+	}
 	cfs::Result<> start() noexcept override;
 	void stop() noexcept override;
 	u32 ost_index() const noexcept override { return ost_index_; }

@@ -77,6 +77,8 @@ public:
 	[[nodiscard]] virtual cfs::Result<> add_connection(std::string_view uuid) noexcept = 0;
 	[[nodiscard]] virtual cfs::Result<>
 	add_connection(std::span<const lnet::Nid> nids) noexcept = 0;
+	/// As rpc::Import::target_moved().
+	virtual void target_moved(std::span<const lnet::Nid> nids, u32 instance) noexcept = 0;
 	/// Connects, and goes on for ever. Does not wait.
 	[[nodiscard]] virtual cfs::Result<> start() noexcept = 0;
 	/// Ends everything; waiting callers get err::SHUTDOWN. What was to be removed and has not

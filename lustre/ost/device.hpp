@@ -77,6 +77,8 @@ public:
 	[[nodiscard]] cfs::Result<> begin(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef device,
 					  const OstConfig &config) noexcept;
 	void stop(target::StopKind kind) noexcept override;
+	u32 mount_count() noexcept override { return instance(); }
+	void clients_told(bool yes) noexcept override { Target::clients_told(yes); }
 	[[nodiscard]] target::Target &target() noexcept override { return *this; }
 	[[nodiscard]] osd::Device &device() noexcept override { return target::Target::device(); }
 	void destroy() noexcept override;
@@ -116,7 +118,6 @@ public:
 	[[nodiscard]] u64 total_dirty() noexcept { return grants_->all.totals().dirty; }
 	[[nodiscard]] u64 total_pending() noexcept { return grants_->all.totals().pending; }
 	[[nodiscard]] u32 exports_now() noexcept;
-	cfs::Result<> show_recovery(cfs::FormatSink &out) noexcept;
 	cfs::Result<> show_filesystem(cfs::FormatSink &out) noexcept;
 
 private:

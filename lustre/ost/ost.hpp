@@ -45,6 +45,11 @@ public:
 	/// object is destroyed, once. Sleeps.
 	virtual void stop(target::StopKind kind) noexcept = 0;
 
+	/// How often it has been started: its ocd_instance.
+	[[nodiscard]] virtual wire::u32 mount_count() noexcept = 0;
+	/// As target::Target::clients_told().
+	virtual void clients_told(bool yes) noexcept = 0;
+
 	[[nodiscard]] virtual target::Target &target() noexcept = 0;
 	[[nodiscard]] virtual osd::Device &device() noexcept = 0;
 	virtual void destroy() noexcept = 0;

@@ -54,8 +54,6 @@ constinit const cfs::ParamInfo kParams[] = {
 		 .unit = "bytes"}),
 	cfs::param_int<&OstTarget::exports_now>(
 		{.name = "num_exports", .doc = "Clients, connected or waited for."}),
-	cfs::param_text<&OstTarget::show_recovery>(
-		{.name = "recovery_status", .doc = "How far recovery has come."}),
 	cfs::param_text<&OstTarget::show_filesystem>(
 		{.name = "fstype", .doc = "What the objects are stored in."}),
 };
@@ -114,6 +112,8 @@ cfs::Result<> OstTarget::begin(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef d
 		started = params_.open(*config.params, name);
 		if (started)
 			started = params_.add(kParams, this);
+		if (started)
+			started = add_params(params_);
 		if (!started)
 			stop(target::StopKind::failover);
 	}
@@ -150,12 +150,6 @@ u32 OstTarget::exports_now() noexcept
 {
 	rpc::Target *t = registration();
 	return t ? t->export_count() : 0;
-}
-
-cfs::Result<> OstTarget::show_recovery(cfs::FormatSink &out) noexcept
-{
-	recovery().show(out);
-	return {};
 }
 
 cfs::Result<> OstTarget::show_filesystem(cfs::FormatSink &out) noexcept

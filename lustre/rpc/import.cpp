@@ -164,6 +164,22 @@ cfs::Result<> ImportImpl::add_connection(std::span<const lnet::Nid> nids) noexce
 	return {};
 }
 
+cfs::Result<> ImportImpl::add_announced(const lnet::Nid &nid) noexcept
+{
+	auto copy = TRY(cfs::Array<lnet::Nid>::make(kSubsys, 1));
+	copy[0] = nid;
+	cfs::MutexGuard g(conn_lock_);
+	for (u32 i = 0; i < conn_count_; i++)
+		if (conns_[i].announced) {
+			conns_[i].nids = std::move(copy);
+			return {};
+		}
+	TRY(room_for_connection());
+	conns_[conn_count_].announced = true;
+	conns_[conn_count_++].nids = std::move(copy);
+	return {};
+}
+
 /// Every NID at which the target may be, in the order of trying.
 std::size_t ImportImpl::list_peers(std::span<lnet::Nid> out) noexcept
 {
@@ -185,8 +201,7 @@ std::size_t ImportImpl::list_peers(std::span<lnet::Nid> out) noexcept
 
 bool ImportImpl::pick_peer(lnet::Nid &out) noexcept
 {
-	constexpr std::size_t kMax = 64;
-	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kMax);
+	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
 	if (!nids)
 		return false;
 	std::size_t n = list_peers(*nids);
@@ -213,6 +228,28 @@ bool ImportImpl::pick_peer(lnet::Nid &out) noexcept
 		candidate_++;
 	}
 	return false;
+}
+
+lnet::Nid ImportImpl::learn_peer(std::span<const lnet::Nid> nids) noexcept
+{
+	auto reachable = [this](const lnet::Nid &n) {
+		return core_.network().distance(n).has_value();
+	};
+	auto chosen = std::ranges::find_if(nids, reachable);
+	auto known = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
+	if (chosen == nids.end() || !known)
+		return {};
+	std::span<const lnet::Nid> all(known->data(), list_peers(*known));
+	if (std::ranges::find(all, *chosen) == all.end())
+		if (auto r = all.size() < kPeersMax ? add_announced(*chosen) : cfs::fail(NOSPC);
+		    !r) {
+			CWARN(kSubsys,
+			      "{}: {} is announced to be at {}, which is left out: rc = {}",
+			      static_cast<const char *>(device_), static_cast<const char *>(shown_),
+			      *chosen, r);
+			return {};
+		}
+	return *chosen;
 }
 
 // ---- which requests may go ----
@@ -743,7 +780,7 @@ void ImportImpl::show(cfs::FormatSink &out) noexcept
 	out.print("    import_flags: [ {}{}connect_tried ]\n", replayable() ? "replayable, " : "",
 		  spec_.no_ping ? "" : "pingable, ");
 	out.print("    connection:\n       failover_nids: [");
-	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, 64);
+	auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
 	std::size_t n = nids ? list_peers(*nids) : 0;
 	for (std::size_t i = 0; i < n; i++)
 		out.print("{} {}", i ? "," : "", (*nids)[i]);

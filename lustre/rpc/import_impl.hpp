@@ -20,6 +20,7 @@ class ImportImpl final : public Import
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_RPC;
 	static constexpr unsigned kConnectionsMax = 32;
+	static constexpr unsigned kPeersMax = 64; ///< NIDs that are tried
 	static constexpr unsigned kHistory = 16;
 	static constexpr unsigned kSlotsMax = 256;
 	static constexpr unsigned kPortals = 8;
@@ -45,7 +46,8 @@ public:
 	cfs::Result<> wait_full(cfs::WaitMode mode, cfs::Instant deadline) noexcept override;
 	cfs::Result<> disconnect(cfs::WaitMode mode, cfs::Instant deadline) noexcept override;
 	void set_active(bool active) noexcept override;
-	void reconnect_now(const lnet::Nid &nid, u32 instance) noexcept override;
+	void reconnect_now() noexcept override;
+	void target_moved(std::span<const lnet::Nid> nids, u32 instance) noexcept override;
 	Rpc &rpc() noexcept override { return core_; }
 	ImportState state() const noexcept override
 	{
@@ -129,6 +131,7 @@ private:
 	struct Connection {
 		UuidText uuid; ///< empty: NIDs of its own
 		cfs::Array<lnet::Nid> nids;
+		bool announced = false; ///< by the MGS; at most one is
 	};
 	struct ConnectTimer final : TimerEntry {
 		ImportImpl *imp;
@@ -203,6 +206,11 @@ private:
 
 	[[nodiscard]] cfs::Result<> room_for_connection() noexcept CFS_REQUIRES(conn_lock_);
 	[[nodiscard]] bool pick_peer(lnet::Nid &out) noexcept;
+	/// The announced NID that can be reached from here, made one of those that are tried in
+	/// place of what was announced before; Nid{} if there is none.
+	[[nodiscard]] lnet::Nid learn_peer(std::span<const lnet::Nid> nids) noexcept;
+	[[nodiscard]] cfs::Result<> add_announced(const lnet::Nid &nid) noexcept;
+	[[nodiscard]] bool answered_by(u32 instance) const noexcept CFS_REQUIRES(lock);
 	[[nodiscard]] std::size_t list_peers(std::span<lnet::Nid> out) noexcept;
 	void connect_failed(cfs::Errno why) noexcept CFS_REQUIRES(lock);
 	[[nodiscard]] cfs::Result<> check_grant(const wire::ObdConnectData &g) const noexcept;
@@ -271,7 +279,10 @@ private:
 	u32 tried_ CFS_GUARDED_BY(lock) = 0;  ///< candidates in this round
 	u32 rounds_ CFS_GUARDED_BY(lock) = 0; ///< rounds that failed
 	u32 connect_limit_ CFS_GUARDED_BY(lock) = 5;
-	lnet::Nid announced_ CFS_GUARDED_BY(lock);
+	cfs::Instant connect_sent_ CFS_GUARDED_BY(lock);
+	lnet::Nid announced_ CFS_GUARDED_BY(lock); ///< by the MGS: tried next
+	/// What runs there, while a connect is under way that may be answered by another one.
+	u32 announced_instance_ CFS_GUARDED_BY(lock) = 0;
 
 	// Recovery.
 	ImportState resume_ CFS_GUARDED_BY(lock) = ImportState::full;

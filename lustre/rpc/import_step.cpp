@@ -17,8 +17,10 @@ namespace
 {
 
 constexpr u32 kConnectLimitMin = 5, kConnectLimitStep = 5, kConnectLimitMax = 50; // seconds
-constexpr u32 kPauseMax = 30;		   // seconds between rounds of connects
-constexpr u32 kShortPing = 7;		   // seconds, while something is not committed
+constexpr u32 kPauseMax = 30; // seconds between rounds of connects
+constexpr u32 kShortPing = 7; // seconds, while something is not committed
+/// A connect that was not answered for so long need not be waited for, if there is a better one.
+constexpr cfs::Duration kConnectAnswer = cfs::Duration::seconds(1);
 constexpr std::size_t kConnectReply = 320; // room for connect_data, as stock reserves
 
 /// Fractions of a second, so that a thousand clients do not come back in step.
@@ -301,6 +303,7 @@ void ImportImpl::do_connect() noexcept
 		conn_cnt_++;
 		attempts_++;
 		connect_done_ = false;
+		connect_sent_ = cfs::Instant::now();
 		connect_req_ = *made;
 		set_state(ImportState::connecting);
 	}
@@ -317,6 +320,8 @@ void ImportImpl::own_done(Req &r, cfs::Result<i32> res) noexcept
 		cfs::SpinGuard g(lock);
 		switch (r.kind) {
 		case Req::Kind::connect:
+			if (connect_req_.get() != &r)
+				break; // given up
 			connect_done_ = true;
 			connect_result_ = res;
 			break;
@@ -355,7 +360,7 @@ void ImportImpl::connect_failed(cfs::Errno why) noexcept
 		connect_limit_ = std::min(connect_limit_ + kConnectLimitStep, kConnectLimitMax);
 		// A whole round in vain, or the only one: wait a little longer each time.
 		lock.unlock();
-		auto nids = cfs::Array<lnet::Nid>::make(kSubsys, 64);
+		auto nids = cfs::Array<lnet::Nid>::make(kSubsys, kPeersMax);
 		std::size_t n = nids ? list_peers(*nids) : 1;
 		lock.lock();
 		if (tried_ >= n) {
@@ -364,6 +369,9 @@ void ImportImpl::connect_failed(cfs::Errno why) noexcept
 			pause = std::min(1u << std::min(rounds_, 5u), kPauseMax);
 		}
 	}
+	// What was announced since this connect began need not wait.
+	if (!announced_.is_none())
+		pause = 0;
 	next_attempt_ = cfs::after(pause ? jitter(pause) : cfs::Duration{});
 }
 
@@ -464,16 +472,27 @@ void ImportImpl::do_connected() noexcept
 	if (why == ACCES || why == ROFS)
 		fatal_error = !spec_.lightweight;
 	u64 last_committed = 0;
+	u32 earlier = 0;
+	cfs::RefPtr<Req> replay, ping; // go without the lock
 	{
 		cfs::SpinGuard g(lock);
 		if (state() != ImportState::connecting)
 			return;
+		if (why == cfs::Errno{}) {
+			replay = replay_req_;
+			ping = final_ping_;
+		}
 		last_committed = why == cfs::Errno{}
 					 ? connected(reply->body(), reply->get<fld::ConnectData>())
 					 : not_connected(why, fatal_error);
+		if (why == cfs::Errno{} && !answered_by(announced_instance_))
+			earlier = conn_cnt_;
+		announced_instance_ = why == cfs::Errno{} ? 0 : announced_instance_;
 	}
 	if (last_committed)
 		committed(last_committed);
+	if (earlier)
+		connection_lost(earlier, "an earlier instance of the target answered");
 }
 
 u64 ImportImpl::not_connected(cfs::Errno why, bool fatal_error) noexcept
@@ -563,7 +582,7 @@ Req *ImportImpl::next_to_replay() noexcept
 
 void ImportImpl::do_replay() noexcept
 {
-	cfs::RefPtr<Req> r;
+	cfs::RefPtr<Req> r, before; // go without the lock
 	{
 		cfs::SpinGuard g(lock);
 		if (state() != ImportState::replay)
@@ -574,6 +593,7 @@ void ImportImpl::do_replay() noexcept
 				return; // comes back by itself
 		}
 		if (!r || !(r->in_replay_ || r->in_committed_)) {
+			before = std::move(r);
 			Req *next = next_to_replay();
 			replay_req_ = next ? cfs::RefPtr<Req>::share(next) : cfs::RefPtr<Req>{};
 			r = replay_req_;
@@ -807,7 +827,7 @@ cfs::Result<> ImportImpl::wait_full(cfs::WaitMode mode, cfs::Instant deadline) n
 	return {};
 }
 
-void ImportImpl::reconnect_now(const lnet::Nid &nid, u32 instance) noexcept
+void ImportImpl::reconnect_now() noexcept
 {
 	u32 cnt = 0;
 	bool wake = false;
@@ -815,9 +835,6 @@ void ImportImpl::reconnect_now(const lnet::Nid &nid, u32 instance) noexcept
 		cfs::SpinGuard g(lock);
 		if (closed_ || closing_ || reverse_)
 			return;
-		if (instance && instance == granted_.instance && state() == ImportState::full)
-			return;
-		announced_ = nid;
 		cnt = conn_cnt_;
 		rounds_ = tried_ = 0;
 		next_attempt_ = cfs::Instant::now();
@@ -826,7 +843,57 @@ void ImportImpl::reconnect_now(const lnet::Nid &nid, u32 instance) noexcept
 	if (wake)
 		kick();
 	else
-		connection_lost(cnt, "the target runs elsewhere, says the MGS");
+		connection_lost(cnt, "its state is in doubt");
+}
+
+/// Whether we have a connection to this instance of the target or a later one. One that says
+/// nothing of instances cannot be told from its successor.
+bool ImportImpl::answered_by(u32 instance) const noexcept
+{
+	switch (state()) {
+	case ImportState::fresh:
+	case ImportState::disconnected:
+	case ImportState::connecting:
+		return false;
+	default:
+		return granted_.instance == 0 || instance <= granted_.instance;
+	}
+}
+
+void ImportImpl::target_moved(std::span<const lnet::Nid> nids, u32 instance) noexcept
+{
+	lnet::Nid nid = learn_peer(nids);
+	bool here = core_.network().is_local(nid);
+	u32 cnt = 0;
+	cfs::RefPtr<Req> in_vain;
+	{
+		cfs::SpinGuard g(lock);
+		if (closed_ || closing_ || reverse_ || answered_by(instance))
+			return;
+		announced_ = nid;
+		announced_instance_ = instance;
+		cnt = conn_cnt_;
+		rounds_ = tried_ = 0;
+		connect_limit_ = kConnectLimitMin;
+		next_attempt_ = cfs::Instant::now();
+		// One that has been answered is gone on with: the user may have been told.
+		if (state() == ImportState::connecting && connect_req_ && !connect_done_) {
+			// Its target has gone or was not up, unless it was sent only now. LNet
+			// may hold it for a while, which is not waited for.
+			bool there = peer_ == nid || (here && peer_.is_lo());
+			if (!there || next_attempt_ - connect_sent_ > kConnectAnswer) {
+				in_vain = std::move(connect_req_);
+				set_state(ImportState::disconnected);
+			}
+		}
+	}
+	CDEBUG(CFS_S_RPC, CFS_D_HA, "{}: instance {} of {} runs at {}, says the MGS",
+	       static_cast<const char *>(device_), instance, static_cast<const char *>(shown_),
+	       nid);
+	if (in_vain)
+		in_vain->take_back(false, TIMEDOUT);
+	connection_lost(cnt, "another instance of the target runs, says the MGS");
+	kick();
 }
 
 void ImportImpl::set_active(bool active) noexcept
@@ -925,10 +992,11 @@ void ImportImpl::do_close() noexcept
 	}
 	if (user_)
 		user_->on_closed(*this, why);
+	cfs::RefPtr<Req> connect, replay, ping; // may be the last: they go without the lock
 	cfs::SpinGuard g(lock);
-	connect_req_.reset();
-	replay_req_.reset();
-	final_ping_.reset();
+	connect = std::move(connect_req_);
+	replay = std::move(replay_req_);
+	ping = std::move(final_ping_);
 	closed_ = true;
 	set_state(ImportState::closed);
 	waitq_.wake_all();

@@ -29,8 +29,20 @@ cfs::Result<> TargetMount::start(cfs::Node &node, osd::DeviceRef device,
 	TRY(register_target());
 	TRY(start_target());
 	TRY(follow_logs());
-	if (mdt_)
+	if (mdt_) {
 		mdt_->osts_complete();
+		follow_osts();
+	}
+	auto told = announce();
+	if (!told)
+		LCONSOLE_WARN(kSubsys,
+			      "{}: the MGS cannot be told of this start now: rc = {}; until it is, "
+			      "clients come when their requests time out",
+			      options.svname, told.error());
+	if (mdt_)
+		mdt_->clients_told(told && *told);
+	else
+		ost_->clients_told(told && *told);
 	return {};
 }
 
@@ -72,6 +84,7 @@ cfs::Result<> TargetMount::connect_mgs() noexcept
 	mgc::MgcConfig c;
 	c.device = cfs::format_to(name, "MGC{}", first);
 	c.uuid = uuid;
+	c.params = server_->mgc_folder();
 	mgc_ = TRY(mgc::Mgc::create(server_->rpc(), server_->ldlm(), c));
 	if (mgs_) {
 		lnet::Nid here = lnet::Nid::lo();
@@ -117,21 +130,39 @@ cfs::Result<> TargetMount::put_registration(wire::MgsTargetInfo &mti) noexcept
 	return {};
 }
 
-cfs::Result<> TargetMount::register_target() noexcept
+/// Of this node.
+std::span<lnet::Nid> TargetMount::own_nids(std::span<lnet::Nid> out) noexcept
 {
-	auto mti = TRY(cfs::Array<wire::MgsTargetInfo>::make(kSubsys, 1));
-	TRY(put_registration(mti[0]));
-	lnet::Nid nids[wire::MTI_NIDS_MAX];
 	std::size_t n = 0;
 	lnet::Network &net = server_->rpc().network();
-	for (unsigned i = 0; n < std::size(nids); i++) {
+	for (unsigned i = 0; n < out.size(); i++) {
 		auto nid = net.local_nid(i);
 		if (!nid)
 			break;
 		if (!nid->is_lo())
-			nids[n++] = *nid;
+			out[n++] = *nid;
 	}
-	auto r = mgc_->register_target(mti[0], {nids, n});
+	return out.first(n);
+}
+
+cfs::Result<> TargetMount::send_registration(wire::MgsTargetInfo &mti) noexcept
+{
+	lnet::Nid room[wire::MTI_NIDS_MAX];
+	auto nids = own_nids(room);
+	for (unsigned tries = 1;; tries++) {
+		auto r = mgc_->register_target(mti, nids);
+		// An MGS that has restarted does not know this node at first.
+		if (r || tries == kTries || (r.error() != IO && r.error() != SHUTDOWN))
+			return r;
+		cfs_sleep_until((cfs::Instant::now() + kTryAgain).ns());
+	}
+}
+
+cfs::Result<> TargetMount::register_target() noexcept
+{
+	auto mti = TRY(cfs::Array<wire::MgsTargetInfo>::make(kSubsys, 1));
+	TRY(put_registration(mti[0]));
+	auto r = send_registration(mti[0]);
 	if (!r) {
 		LCONSOLE_ERROR(kSubsys, "{}: the MGS refuses the registration: rc = {}",
 			       options_->svname, r);
@@ -140,6 +171,23 @@ cfs::Result<> TargetMount::register_target() noexcept
 	if (mti[0].flags & wire::LDD_F_REWRITE_LDD)
 		return rewrite_mount_data(mti[0]);
 	return {};
+}
+
+/// Clients can connect: the MGS tells them. Whether the target may count on all of them to hear it.
+cfs::Result<bool> TargetMount::announce() noexcept
+{
+	if (options_->no_ir)
+		return false;
+	auto mti = TRY(cfs::Array<wire::MgsTargetInfo>::make(kSubsys, 1));
+	TRY(put_registration(mti[0]));
+	mti[0].flags = (mti[0].flags & ~wire::LDD_F_OPC_MASK) | wire::LDD_F_OPC_READY;
+	mti[0].instance = mdt_ ? mdt_->mount_count() : ost_->mount_count();
+	lnet::Nid room[wire::MTI_NIDS_MAX];
+	auto r = mgc_->announce(mti[0], own_nids(room));
+	if (!r && r.error() == OPNOTSUPP)
+		return false; // it tells nobody
+	TRY(r);
+	return (mti[0].flags & wire::LDD_F_IR_CAPABLE) != 0;
 }
 
 /// The target is registered: the next mount says so.
@@ -220,6 +268,27 @@ cfs::Result<> TargetMount::follow_logs() noexcept
 		return cfs::fail(r.error());
 	}
 	return {};
+}
+
+/// Where OSTs run, for the MDT's connections to them.
+void TargetMount::follow_osts() noexcept
+{
+	char log[32];
+	auto r = mgc_->follow_targets(cfs::format_to(log, "{}-mdtir", target_.fsname), *this,
+				      options_->svname);
+	if (!r)
+		CWARN(kSubsys, "{}: the MGS cannot be asked where OSTs run: rc = {}",
+		      options_->svname, r);
+}
+
+void TargetMount::target_at(const mgc::TargetPlace &place) noexcept
+{
+	if (place.kind != wire::TargetKind::ost)
+		return;
+	cfs::MutexGuard g(lock_);
+	for (OspEntry &e : osps_)
+		if (e.osp->ost_index() == place.index)
+			e.osp->target_moved(place.nids, place.instance);
 }
 
 // ---- stop ----

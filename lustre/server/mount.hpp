@@ -2,8 +2,8 @@
 //
 // A server mount: the targets of one device, from mount(2) to umount(2) (spec 07 section 14). An
 // MGS, an MDT with or without an MGS beside it, or an OST. Order of the start: MGS; connection to
-// the MGS; services; registration; target; configuration log, which gives an MDT its OSTs. The end
-// is the reverse.
+// the MGS; services; registration; target; configuration log, which gives an MDT its OSTs; and when
+// clients can connect, the MGS is told to tell them. The end is the reverse.
 #pragma once
 
 #include "libcfs/containers.hpp"
@@ -15,12 +15,15 @@
 namespace server
 {
 
-class TargetMount final : private llog::ConfigHandler
+class TargetMount final : private llog::ConfigHandler, private mgc::TargetFollower
 {
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_CLASS;
 	/// How long a mount waits for its MGS.
 	static constexpr cfs::Duration kMgsWait = cfs::Duration::seconds(160);
+	/// How often a registration is tried that an MGS did not get or has forgotten, and when.
+	static constexpr unsigned kTries = 5;
+	static constexpr cfs::Duration kTryAgain = cfs::Duration::seconds(2);
 	static constexpr std::size_t kConnectionsMax = 8;
 
 	/// The device is mounted for options.svname. options: kept until stop() has returned, with
@@ -57,6 +60,10 @@ private:
 	[[nodiscard]] cfs::Result<> add_mgs_nodes(std::string_view value) noexcept;
 	[[nodiscard]] cfs::Result<> register_target() noexcept;
 	[[nodiscard]] cfs::Result<> put_registration(wire::MgsTargetInfo &mti) noexcept;
+	[[nodiscard]] std::span<lnet::Nid> own_nids(std::span<lnet::Nid> out) noexcept;
+	[[nodiscard]] cfs::Result<> send_registration(wire::MgsTargetInfo &mti) noexcept;
+	[[nodiscard]] cfs::Result<bool> announce() noexcept;
+	void follow_osts() noexcept;
 	[[nodiscard]] cfs::Result<> rewrite_mount_data(const wire::MgsTargetInfo &mti) noexcept;
 	[[nodiscard]] cfs::Result<> start_target() noexcept;
 	[[nodiscard]] cfs::Result<> start_mdt() noexcept;
@@ -81,6 +88,9 @@ private:
 			    std::string_view value) noexcept override;
 	cfs::Result<> set_timeout(u32 seconds) noexcept override;
 	[[nodiscard]] cfs::Result<> connect_ost(u32 index) noexcept;
+
+	// ---- mgc::TargetFollower ----
+	void target_at(const mgc::TargetPlace &place) noexcept override;
 
 	cfs::RefPtr<cfs::Node> node_;
 	ServerNode *server_ = nullptr; ///< held

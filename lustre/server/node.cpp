@@ -17,6 +17,8 @@ cfs::Result<> ServerNode::open() noexcept
 	ldlm_ = TRY(ldlm::of(node_));
 	for (unsigned i = 0; i < std::size(kNames); i++)
 		TRY(folders_[i].open(node_.params(), kNames[i]));
+	// A client of this node may have it, and it is only shown.
+	(void)mgc_folder_.open(node_.params(), "mgc");
 	return {};
 }
 
@@ -24,6 +26,7 @@ void ServerNode::close() noexcept
 {
 	for (cfs::ParamGroup &f : folders_)
 		f.close();
+	mgc_folder_.close();
 	ldlm_ = nullptr;
 	rpc_.reset();
 }

@@ -38,6 +38,11 @@ public:
 	{
 		return &folders_[static_cast<unsigned>(k)];
 	}
+	/// For MGCs; null when a client of this node has it.
+	[[nodiscard]] cfs::ParamGroup *mgc_folder() noexcept
+	{
+		return mgc_folder_.is_open() ? &mgc_folder_ : nullptr;
+	}
 	/// A target of this kind (mdt, ost) begins: its services run until end(). Sleep.
 	[[nodiscard]] cfs::Result<> begin(Kind k) noexcept;
 	void end(Kind k) noexcept;
@@ -57,6 +62,7 @@ private:
 	rpc::RpcHold rpc_;
 	ldlm::Ldlm *ldlm_ = nullptr;
 	cfs::ParamGroup folders_[static_cast<unsigned>(Kind::count)];
+	cfs::ParamGroup mgc_folder_;
 	cfs::Mutex lock_{CFS_LOCK_CLASS("server node")};
 	u32 mounts_ CFS_GUARDED_BY(lock_) = 0;
 	Shared mds_ CFS_GUARDED_BY(lock_);

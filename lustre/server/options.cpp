@@ -14,8 +14,7 @@ namespace
 {
 
 /// Words that ask for what is so anyway, or for less of what is not there.
-constexpr std::string_view kIgnored[] = {"noir", "skip_lfsck", "localrecov", "nolocallogs",
-					 "noprimnode"};
+constexpr std::string_view kIgnored[] = {"skip_lfsck", "localrecov", "nolocallogs", "noprimnode"};
 /// Words that ask for what is not built.
 constexpr std::string_view kMissing[] = {"abort_recov",	       "abort_recovery", "abort_recov_mdt",
 					 "abort_recovery_mdt", "no_create",	 "no_precreate",
@@ -58,7 +57,7 @@ cfs::Result<bool> TargetOptions::flag(std::string_view w) noexcept
 		{"mgs", &TargetOptions::mgs},	       {"nomgs", &TargetOptions::no_mgs},
 		{"nosvc", &TargetOptions::no_service}, {"virgin", &TargetOptions::virgin},
 		{"update", &TargetOptions::update},    {"writeconf", &TargetOptions::writeconf},
-		{"noscrub", &TargetOptions::no_scrub},
+		{"noscrub", &TargetOptions::no_scrub}, {"noir", &TargetOptions::no_ir},
 	};
 	for (const Flag &f : kFlags)
 		if (w == f.name) {

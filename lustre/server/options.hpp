@@ -39,6 +39,7 @@ struct TargetOptions {
 	bool update = false;
 	bool writeconf = false;
 	bool no_scrub = false;
+	bool no_ir = false;    ///< clients are not told of the start
 	u32 recovery_soft = 0; ///< seconds; 0: the usual
 	u32 recovery_hard = 0;
 	/// For the backing file system, comma separated.

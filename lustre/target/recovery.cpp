@@ -151,6 +151,20 @@ void Recovery::abort() noexcept
 	waitq_.wake_all();
 }
 
+void Recovery::expect_soon(cfs::Duration soft) noexcept
+{
+	cfs::SpinGuard g(lock_);
+	soon_ = true;
+	spec_.soft = soft;
+	waitq_.wake_all();
+}
+
+cfs::Duration Recovery::soft() noexcept
+{
+	cfs::SpinGuard g(lock_);
+	return spec_.soft;
+}
+
 // ---- members ----
 
 bool Recovery::takes_part(rpc::Export &e) noexcept
@@ -170,7 +184,8 @@ void Recovery::versions_failed(rpc::Export &e) noexcept
 
 cfs::Instant Recovery::deadline() const noexcept
 {
-	return timed_ ? std::min(soft_, stage_end_) : cfs::Instant::never();
+	return timed_ ? std::min(std::max(timed_from_ + spec_.soft, extended_), stage_end_)
+		      : cfs::Instant::never();
 }
 
 cfs::Instant Recovery::sixths(std::int64_t n) const noexcept
@@ -180,7 +195,7 @@ cfs::Instant Recovery::sixths(std::int64_t n) const noexcept
 
 void Recovery::extend(cfs::Duration d) noexcept
 {
-	soft_ = std::max(soft_, cfs::after(d));
+	extended_ = std::max(extended_, cfs::after(d));
 }
 
 /// Somebody was evicted because the time was up: the others get some anew.
@@ -197,7 +212,6 @@ void Recovery::begin_time() noexcept
 		return;
 	timed_ = true;
 	timed_from_ = cfs::Instant::now();
-	soft_ = timed_from_ + spec_.soft;
 	stage_end_ = sixths(kConnectingSixths);
 	waitq_.wake_all();
 }
@@ -646,6 +660,7 @@ void Recovery::show(cfs::FormatSink &out) noexcept
 	Stage s = Stage::idle;
 	Transno next{}, last{};
 	std::int64_t began = 0, took = 0, left = 0;
+	bool soon = false;
 	{
 		cfs::SpinGuard g(lock_);
 		c = counts_;
@@ -653,6 +668,7 @@ void Recovery::show(cfs::FormatSink &out) noexcept
 		next = next_;
 		last = last_;
 		began = began_real_;
+		soon = soon_;
 		took = (ended_ - began_).s();
 		left = timed_ ? std::max<std::int64_t>(0, (deadline() - cfs::Instant::now()).s())
 			      : spec_.soft.s();
@@ -663,9 +679,10 @@ void Recovery::show(cfs::FormatSink &out) noexcept
 	out.print("recovery_start: {}\n", began);
 	if (s == Stage::complete) {
 		out.print("recovery_duration: {}\ncompleted_clients: {}/{}\n"
-			  "replayed_requests: {}\nlast_transno: {}\nVBR: {}\nIR: DISABLED\n",
+			  "replayed_requests: {}\nlast_transno: {}\nVBR: {}\nIR: {}\n",
 			  took, c.done, c.expected, c.replayed, static_cast<u64>(last),
-			  checks_versions() ? "ENABLED" : "DISABLED");
+			  checks_versions() ? "ENABLED" : "DISABLED",
+			  soon ? "ENABLED" : "DISABLED");
 		return;
 	}
 	out.print("time_remaining: {}\nconnected_clients: {}/{}\nreq_replay_clients: {}\n"

@@ -72,6 +72,12 @@ public:
 	explicit Recovery(RecoveryUser &user) noexcept : user_(user) {}
 	~Recovery() { CFS_ASSERT(!thread_.started()); }
 
+	/// Clients will be told of the start: they are waited for so long instead of spec.soft.
+	/// What has been given to those that came meanwhile stays theirs. After start().
+	void expect_soon(cfs::Duration soft) noexcept;
+	/// How long that is now.
+	[[nodiscard]] cfs::Duration soft() noexcept;
+
 	/// A client to wait for; before start(). err::NOMEM.
 	[[nodiscard]] cfs::Result<> expect(rpc::Export &e) noexcept;
 	/// Begins, if anybody is expected; false if not: then nothing needs recovering. Sleeps.
@@ -172,8 +178,9 @@ private:
 	Counts counts_ CFS_GUARDED_BY(lock_);
 	Transno next_ CFS_GUARDED_BY(lock_){};
 	Transno last_ CFS_GUARDED_BY(lock_){};
-	bool timed_ CFS_GUARDED_BY(lock_) = false; // somebody has connected
-	cfs::Instant soft_ CFS_GUARDED_BY(lock_);
+	bool timed_ CFS_GUARDED_BY(lock_) = false;    // somebody has connected
+	cfs::Instant extended_ CFS_GUARDED_BY(lock_); // for those that have come
+	bool soon_ CFS_GUARDED_BY(lock_) = false;
 	cfs::Instant timed_from_ CFS_GUARDED_BY(lock_);
 	cfs::Instant stage_end_ CFS_GUARDED_BY(lock_);
 	cfs::Instant began_ CFS_GUARDED_BY(lock_);

@@ -14,6 +14,30 @@ namespace target
 namespace
 {
 
+/// What clients that are told have at least.
+constexpr cfs::Duration kToldMin = cfs::Duration::seconds(60);
+
+constinit const cfs::ParamInfo kParams[] = {
+	cfs::param_text<&Target::show_recovery>(
+		{.name = "recovery_status", .doc = "How far recovery has come."}),
+	cfs::param_int<&Target::window_soft>(
+		{.name = "recovery_time_soft",
+		 .doc = "How long clients are waited for after the first one has come.",
+		 .unit = "s"}),
+	cfs::param_int<&Target::window_hard>(
+		{.name = "recovery_time_hard",
+		 .doc = "How long recovery takes at most, whatever clients do.",
+		 .unit = "s"}),
+	cfs::param_int<&Target::ir_factor, &Target::set_ir_factor>(
+		{.name = "ir_factor",
+		 .doc = "How much of that time clients have that the MGS tells of the start. A "
+			"minute is left in any case.",
+		 .unit = "tenths",
+		 .by_default = 5,
+		 .min = 1,
+		 .max = 10}),
+};
+
 bool has_multi(const rpc::ConnectRequest &r) noexcept
 {
 	return r.data.connect_flags.get() & wire::OBD_CONNECT_MULTIMODRPCS;
@@ -156,6 +180,34 @@ Transno Target::on_recovered() noexcept
 		CERROR(kSubsys, "{}: cannot save the new epoch: rc = {}", name_, r);
 	recovered();
 	return last;
+}
+
+cfs::Duration Target::told_window() noexcept
+{
+	auto soft = config_.recovery_soft;
+	auto part = cfs::Duration::millis(soft.ms() * ir_factor() / 10);
+	return std::min(soft, std::max(part, kToldMin));
+}
+
+void Target::clients_told(bool yes) noexcept
+{
+	told_.store(yes, std::memory_order_relaxed);
+	if (yes)
+		recovery_.expect_soon(told_window());
+	LCONSOLE_INFO(kSubsys, "{}: Imperative Recovery {}enabled: recovery window {}-{}", name_,
+		      yes ? "" : "not ", window_soft(), window_hard());
+}
+
+void Target::set_ir_factor(u32 tenths) noexcept
+{
+	ir_factor_.store(tenths, std::memory_order_relaxed);
+	if (told_.load(std::memory_order_relaxed))
+		recovery_.expect_soon(told_window());
+}
+
+cfs::Result<> Target::add_params(cfs::ParamGroup &folder) noexcept
+{
+	return folder.add(kParams, this);
 }
 
 // ---- stopping ----

@@ -60,6 +60,22 @@ public:
 	/// has failed. Sleeps.
 	void stop(StopKind kind) noexcept;
 
+	/// How the MGS answered to the start: whether clients are told of it (imperative recovery).
+	/// Then they are waited for only so many tenths of the time as ir_factor says. Sleeps.
+	void clients_told(bool yes) noexcept;
+
+	// ---- parameters of every target ----
+	/// Makes them in the folder of the target; after start(). Sleeps.
+	[[nodiscard]] cfs::Result<> add_params(cfs::ParamGroup &folder) noexcept;
+	void show_recovery(cfs::FormatSink &out) noexcept { recovery_.show(out); }
+	[[nodiscard]] std::int64_t window_soft() noexcept { return recovery_.soft().s(); }
+	[[nodiscard]] std::int64_t window_hard() noexcept { return config_.recovery_hard.s(); }
+	[[nodiscard]] u32 ir_factor() noexcept
+	{
+		return ir_factor_.load(std::memory_order_relaxed);
+	}
+	void set_ir_factor(u32 tenths) noexcept;
+
 	[[nodiscard]] const char *name() const noexcept { return name_; }
 	[[nodiscard]] osd::Device &device() noexcept { return *device_; }
 	[[nodiscard]] Recovery &recovery() noexcept { return recovery_; }
@@ -107,6 +123,7 @@ private:
 	void committed(Transno upto) noexcept override;
 	void commit_failed(cfs::Errno why) noexcept override;
 
+	[[nodiscard]] cfs::Duration told_window() noexcept;
 	[[nodiscard]] cfs::Result<> load() noexcept;
 	[[nodiscard]] cfs::Result<> load_clients() noexcept;
 	[[nodiscard]] cfs::Result<> load_replies() noexcept;
@@ -133,6 +150,8 @@ private:
 	std::atomic<bool> loaded_{false};
 	std::atomic<bool> keep_clients_{false};
 	std::atomic<bool> multi_marked_{false};
+	std::atomic<bool> told_{false}; ///< clients_told()
+	std::atomic<u32> ir_factor_{5};
 	std::atomic<u32> next_generation_{1};
 };
 

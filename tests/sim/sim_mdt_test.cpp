@@ -59,6 +59,7 @@ public:
 
 	cfs::Result<> add_connection(std::string_view) noexcept override { return {}; }
 	cfs::Result<> add_connection(std::span<const lnet::Nid>) noexcept override { return {}; }
+	void target_moved(std::span<const lnet::Nid>, u32) noexcept override {}
 	cfs::Result<> start() noexcept override { return {}; }
 	void stop() noexcept override {}
 	u32 ost_index() const noexcept override { return index_; }

@@ -573,6 +573,39 @@ TEST(SimTarget, NumbersThatNobodyGaveAreNotReplayed)
 	});
 }
 
+/// One client is gone for good; the other one waits for it no longer than it must.
+TEST(SimTarget, ClientsThatAreToldAreWaitedForLess)
+{
+	run_seeds([](World &w) {
+		on_scene(w, [](Scene &s, LastRcvd &file) {
+			s.guests.resize(2);
+			s.guests[0].replays = {101};
+			s.guests[1].manner = Manner::absent;
+			join(s, file);
+			check(s.recovery
+				      .start(cfs_node_current(), {kTarget},
+					     static_cast<Transno>(100))
+				      .has_value(),
+			      "start");
+			auto begin = this_world().now();
+			s.running++;
+			this_node().spawn("client", [&s] {
+				s.visit(s.guests[0]);
+				s.running--;
+			});
+			sleep_for(this_world().rng().below(20 * kSecond));
+			s.recovery.expect_soon(cfs::Duration::seconds(150));
+			check(s.recovery.soft() == cfs::Duration::seconds(150), "the window");
+			while (s.running || s.recovery.active())
+				sleep_for(kSecond);
+			auto took = this_world().now() - begin;
+			check(took >= 150 * kSecond && took < 290 * kSecond, "the wrong time");
+			check_ended(s);
+			s.recovery.stop();
+		});
+	});
+}
+
 TEST(SimTarget, AbortReleasesWhoeverWaits)
 {
 	run_seeds([](World &w) {

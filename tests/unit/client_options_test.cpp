@@ -60,6 +60,12 @@ TEST(ClientOptions, TheLastOfTheFlockWordsCounts)
 	EXPECT_EQ(parse("flock,noflock,device=n:/f")->flock(), FlockMode::none);
 }
 
+TEST(ClientOptions, NoirIsForClientsToo)
+{
+	EXPECT_TRUE(parse("noir,device=n:/f")->has(MountSwitch::noir));
+	EXPECT_FALSE(parse("device=n:/f")->has(MountSwitch::noir));
+}
+
 TEST(ClientOptions, WordsOfServersAreIgnored)
 {
 	auto o = parse("recovery_time_soft=30,nosvc,exclude=f-OST0001,device=n:/f");

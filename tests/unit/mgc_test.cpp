@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <string>
 
+#include "libcfs/host/params.hpp"
 #include "lustre/osd/mem/mem.hpp"
 #include "mgc/mgc.hpp"
 #include "mgs/mgs.hpp"
+#include "rpc/format/ops_mgs.hpp"
 #include "tests/unit/rpc_test.hpp"
 
 namespace
 {
 
 using namespace rpctest;
+namespace fld = rpc::fld;
+namespace op = rpc::op;
 
 /// Remembers what a log says.
 struct Seen final : llog::ConfigHandler {
@@ -47,6 +51,23 @@ struct Seen final : llog::ConfigHandler {
 	{
 		std::lock_guard g(m);
 		return osts.size();
+	}
+};
+
+/// Remembers where targets run.
+struct SeenTargets final : mgc::TargetFollower {
+	std::mutex m;
+	std::map<std::pair<bool, u32>, std::pair<u32, Nid>> at;
+	void target_at(const mgc::TargetPlace &p) noexcept override
+	{
+		std::lock_guard g(m);
+		at[{p.kind == wire::TargetKind::mdt, p.index}] = {p.instance, p.nids.front()};
+	}
+	u32 instance(bool mdt, u32 index)
+	{
+		std::lock_guard g(m);
+		auto i = at.find({mdt, index});
+		return i == at.end() ? 0 : i->second.first;
 	}
 };
 
@@ -95,6 +116,18 @@ protected:
 		if (mgs_)
 			mgs_->stop();
 		mgs_.reset();
+	}
+	/// A target takes connections.
+	cfs::Result<wire::MgsTargetInfo> ready(u32 type, u32 index, u32 instance)
+	{
+		wire::MgsTargetInfo mti{};
+		mti.flags = wire::LDD_F_OPC_READY | type;
+		mti.stripe_index = index;
+		mti.instance = instance;
+		EXPECT_TRUE(mti.fsname.set("tfs"));
+		Nid nid = Nid::ipv4(lnet::make_net(lnet::LndType::tcp, 0), 0x0a000007);
+		TRY(mgc_->register_target(mti, std::array{nid}));
+		return mti;
 	}
 	cfs::Result<wire::MgsTargetInfo> add(const char *name, u32 flags, u32 index,
 					     const char *params = "")
@@ -159,6 +192,112 @@ TEST_F(MgcTest, AFollowerHearsOfWhatIsAdded)
 	EXPECT_TRUE(eventually([&] { return seen.count() == 2; }));
 	EXPECT_EQ(seen.mdts.size(), 1u); // nothing is told twice
 	mgc_->unfollow("tfs-client", seen);
+}
+
+TEST_F(MgcTest, WhereTargetsRunIsFollowed)
+{
+	SeenTargets early, seen;
+	ASSERT_TRUE(mgc_->follow_targets("tfs-cliir", early,
+					 "tfs-client")); // there is no such file system yet
+	ASSERT_TRUE(add("tfs-MDT0000", wire::LDD_F_SV_TYPE_MDT, 0));
+	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
+	EXPECT_EQ(ready(wire::LDD_F_SV_TYPE_OST, 5, 1).error(), cfs::err::NOENT);
+	auto mti = ready(wire::LDD_F_SV_TYPE_OST, 0, 3);
+	ASSERT_TRUE(mti);
+	// So soon after its start the MGS promises nothing.
+	EXPECT_FALSE(mti->flags & wire::LDD_F_IR_CAPABLE);
+	ASSERT_TRUE(mgc_->follow_targets("tfs-cliir", seen, "tfs-client"));
+	EXPECT_EQ(seen.instance(false, 0), 3u);
+	EXPECT_EQ(seen.at.begin()->second.second,
+		  Nid::ipv4(lnet::make_net(lnet::LndType::tcp, 0), 0x0a000007));
+	ASSERT_TRUE(ready(wire::LDD_F_SV_TYPE_MDT, 0, 8));
+	EXPECT_TRUE(eventually([&] { return seen.instance(true, 0) == 8; }));
+	EXPECT_TRUE(eventually([&] { return early.instance(true, 0) == 8; }));
+	mgc_->unfollow_targets("tfs-cliir", seen);
+	mgc_->unfollow_targets("tfs-cliir", early);
+}
+
+TEST_F(MgcTest, FilesSayWhatHasBeenTold)
+{
+	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
+	ASSERT_TRUE(ready(wire::LDD_F_SV_TYPE_OST, 0, 3));
+	cfs::ParamGroup folder;
+	ASSERT_TRUE(folder.open(box_->node->params(), "mgc"));
+	// Two of one name, of which one does not want to be told.
+	mgc::MgcConfig c{.device = "MGC0@lo", .uuid = "mgc-2", .params = &folder};
+	auto first = *mgc::Mgc::create(*box_->rpc, *ldlm_, c);
+	c.uuid = "mgc-3";
+	c.no_ir = true;
+	auto second = *mgc::Mgc::create(*box_->rpc, *ldlm_, c);
+	SeenTargets seen, none;
+	for (auto [m, follower] : {std::pair{first.get(), &seen}, {second.get(), &none}}) {
+		ASSERT_TRUE(m->add_node(std::array{Nid::lo()}));
+		ASSERT_TRUE(
+			m->connect(cfs::WaitMode::idle, cfs::after(cfs::Duration::seconds(20))));
+		ASSERT_TRUE(m->follow_targets("tfs-cliir", *follower, "tfs-client"));
+	}
+	EXPECT_TRUE(none.at.empty());
+	auto state = [&](const char *name) {
+		auto r = cfs::host::param_get(cfs_node_current(), CFS_PTREE_DEBUGFS,
+					      std::string("lustre/mgc/") + name + "/ir_state");
+		return r ? *r : "error " + std::to_string(cfs::to_rc(r));
+	};
+	EXPECT_EQ(state("MGC0@lo"), "imperative_recovery: ENABLED\nclient_state:\n"
+				    "    - { client: tfs-client, nidtbl_version: 3 }\n");
+	EXPECT_EQ(state("MGC0@lo-2"), "imperative_recovery: DISABLED\nclient_state:\n"
+				      "    - { client: tfs-client, nidtbl_version: 0 }\n");
+	first->stop();
+	second->stop();
+}
+
+TEST_F(MgcTest, AnotherMgsGoesOnWhereTheFormerOneWas)
+{
+	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
+	SeenTargets seen;
+	for (u32 i = 1; i <= 5; i++)
+		ASSERT_TRUE(ready(wire::LDD_F_SV_TYPE_OST, 0, i));
+	ASSERT_TRUE(mgc_->follow_targets("tfs-mdtir", seen, "tfs-client"));
+	EXPECT_EQ(seen.instance(false, 0), 5u);
+	stop_mgs();
+	start_mgs();
+	// Who asks the next life of the MGS is told once that it is not known there.
+	EXPECT_TRUE(eventually([&] { return ready(wire::LDD_F_SV_TYPE_OST, 0, 6).has_value(); }));
+	EXPECT_TRUE(eventually([&] { return seen.instance(false, 0) == 6; }));
+	mgc_->unfollow_targets("tfs-mdtir", seen);
+}
+
+TEST_F(MgcTest, QuestionsWithoutSenseAreRefused)
+{
+	ASSERT_TRUE(add("tfs-OST0000", wire::LDD_F_SV_TYPE_OST, 0));
+	auto ask = [&](const char *name, wire::MgsCfgType type, u64 offset, wire::u8 bits,
+		       u32 units) {
+		auto req = rpc::Request<op::MgsConfigRead>::make(mgc_->import());
+		EXPECT_TRUE(req);
+		auto &b = req->template get<fld::MgsConfigBody>();
+		EXPECT_TRUE(b.name.set(name));
+		b.type = type;
+		b.offset = offset;
+		b.bits = bits;
+		b.units = units;
+		std::vector<std::byte> room(4096);
+		(*req)->options.bulk = rpc::BulkDesc::linear(rpc::Bulk::to_client,
+							     wire::Portal::MGS_BULK_PORTAL, room);
+		auto r = req->send_wait();
+		return r ? cfs::Errno{} : r.error();
+	};
+	using enum wire::MgsCfgType;
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::Errno{});
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, ~u64{0}, 16, ~0u), cfs::Errno{});
+	EXPECT_EQ(ask("tfs-client", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::err::INVAL);
+	EXPECT_EQ(ask("../x-cliir", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::err::INVAL);
+	EXPECT_EQ(ask("none-cliir", MGS_CFG_T_RECOVER, 1, 12, 1), cfs::err::NOENT);
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 0, 12, 1), cfs::err::INVAL);
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 11, 1), cfs::err::INVAL);
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 63, 1), cfs::err::INVAL);
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_RECOVER, 1, 12, 0), cfs::err::INVAL);
+	EXPECT_EQ(ask("tfs-client", MGS_CFG_T_CONFIG, 1, 12, 1), cfs::err::OPNOTSUPP);
+	EXPECT_EQ(ask("nodemap", MGS_CFG_T_NODEMAP, 0, 12, 1), cfs::err::OPNOTSUPP);
+	EXPECT_EQ(ask("tfs-cliir", MGS_CFG_T_BARRIER, 1, 12, 1), cfs::err::INVAL);
 }
 
 } // namespace

@@ -373,6 +373,41 @@ TEST_F(Trouble, ReconnectAfterFailoverUsesTheNextNid)
 	EXPECT_EQ(c.imp->peer(), b.nid);
 }
 
+TEST_F(Trouble, TheLastAnnouncedPlaceIsTriedHoweverManyThereWere)
+{
+	auto port = fresh_port();
+	NodeBox b(0x7f000002, port), client(0x7f000003, port);
+	ServerBox on_b(*b.rpc);
+	auto somewhere = [](u32 n) {
+		return Nid::ipv4(lnet::make_net(lnet::LndType::tcp, 0), 0x7f000100 + n);
+	};
+	ClientBox c(*client.rpc, {somewhere(0)});
+	for (u32 i = 1; i < 50; i++)
+		c.imp->target_moved(std::array{somewhere(i)}, i);
+	c.imp->target_moved(std::array{b.nid}, 50);
+	EXPECT_TRUE(c.connect());
+	EXPECT_EQ(c.imp->peer(), b.nid);
+}
+
+/// What the user was told of a connection is so: it was there.
+TEST_F(Trouble, AnAnnouncementDuringAConnectIsNotLost)
+{
+	auto port = fresh_port();
+	NodeBox a(0x7f000001, port), b(0x7f000002, port), client(0x7f000003, port);
+	ServerBox on_a(*a.rpc), on_b(*b.rpc);
+	on_b.ops.target_instance = 2;
+	ClientBox c(*client.rpc, {a.nid});
+	c.user.when_connected = [&](Import &i) {
+		if (c.user.connected == 1)
+			i.target_moved(std::array{b.nid}, 2);
+	};
+	EXPECT_TRUE(c.connect());
+	EXPECT_TRUE(eventually(
+		[&] { return c.imp->peer() == b.nid && c.imp->state() == ImportState::full; }));
+	EXPECT_EQ(c.user.connected, 2);
+	EXPECT_EQ(c.user.lost, 1);
+}
+
 TEST_F(Trouble, ModifySlotsLimitParallelModifications)
 {
 	ClientBox c(*node->rpc, {Nid::lo()}, "client-1_UUID",

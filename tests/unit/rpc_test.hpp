@@ -312,6 +312,15 @@ struct ServerBox {
 struct SeenUser final : ImportUser {
 	std::atomic<int> full{0}, lost{0}, evicted{0}, closed{0}, lock_replays{0};
 	std::function<bool(Import &)> on_replay_locks;
+	std::atomic<int> connected{0};
+	std::function<void(Import &)> when_connected;
+	cfs::Result<> on_connected(Import &i, const wire::ObdConnectData &, bool) noexcept override
+	{
+		connected++;
+		if (when_connected)
+			when_connected(i);
+		return {};
+	}
 	void on_full(Import &) noexcept override { full++; }
 	void on_disconnected(Import &) noexcept override { lost++; }
 	void on_evicted(Import &) noexcept override { evicted++; }

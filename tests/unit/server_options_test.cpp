@@ -80,7 +80,10 @@ TEST(ServerOptions, WhatIsMissingOrImpossibleIsNamed)
 	EXPECT_EQ(parse("recovery_time_soft=much,svname=a-OST0000,device=x", &bad).error(),
 		  cfs::err::INVAL);
 	EXPECT_EQ(bad, "recovery_time_soft=much");
-	EXPECT_TRUE(parse("recovery_time_soft=30,localrecov,svname=a-OST0000,device=x"));
+	auto o = parse("recovery_time_soft=30,localrecov,svname=a-OST0000,device=x");
+	EXPECT_TRUE(o && !o->no_ir);
+	o = parse("noir,svname=a-OST0000,device=x");
+	EXPECT_TRUE(o && o->no_ir);
 	std::string many;
 	for (int i = 0; i < 100; i++)
 		many += "param=x.y=1,";

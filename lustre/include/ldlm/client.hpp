@@ -389,6 +389,9 @@ public:
 	/// locks in use become invalid at once (valid() is false) and go at the end of their use.
 	/// Waiting enqueues fail with err::STALE. Returns when every unused lock is gone.
 	virtual void on_evicted() noexcept = 0;
+	/// Enqueues that wait because somebody else has the lock fail with err::INTR, as if their
+	/// callers had been killed. Those that wait for an answer do not.
+	virtual void give_up_waiting() noexcept = 0;
 	/// Recovery has come to the locks (03 11): drops what may be dropped, replays the others,
 	/// a few at a time, waits. A lock that the server refuses is lost as at an eviction.
 	/// False: not all were told, because the connection broke or memory is short: call again

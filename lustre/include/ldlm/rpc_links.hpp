@@ -147,7 +147,7 @@ public:
 		auto estimate = import_.service_estimate(wire::Portal::LDLM_CANCEL_REQUEST_PORTAL);
 		return estimate * 3 < enqueue_min_ ? enqueue_min_ : estimate * 3;
 	}
-	void suspect() noexcept override { import_.reconnect_now(lnet::Nid{}, 0); }
+	void suspect() noexcept override { import_.reconnect_now(); }
 };
 
 /// A client's locks on one target: link, namespace, and callbacks. Not movable; one thread opens

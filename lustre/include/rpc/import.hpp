@@ -151,10 +151,12 @@ public:
 	/// Administratively off (requests fail with err::IO, nothing is tried) and on again.
 	/// Sleeps.
 	virtual void set_active(bool active) noexcept = 0;
-	/// Connects at once, instead of when the time comes: `nid` was announced by the MGS as
-	/// where the target runs now, with its instance (imperative recovery, spec 02 8.7); nothing
-	/// happens when that is the instance we are connected to. Nid{}: any.
-	virtual void reconnect_now(const lnet::Nid &nid, u32 instance) noexcept = 0;
+	/// Connects at once, instead of when the time comes, to where it was or could be.
+	virtual void reconnect_now() noexcept = 0;
+	/// The MGS announces where the target runs now (imperative recovery, spec 02 8.7): these
+	/// NIDs, of which those that were not known so far are added, are connected to at once,
+	/// unless we are connected to this instance of the target or to a later one. Sleeps.
+	virtual void target_moved(std::span<const lnet::Nid> nids, u32 instance) noexcept = 0;
 
 	// ---- facts ----
 	[[nodiscard]] virtual Rpc &rpc() noexcept = 0;
