@@ -18,6 +18,9 @@ namespace
 constexpr unsigned kSendersMax = 8;
 /// Locks that drop() and its kind take at a time.
 constexpr std::size_t kDropBatch = 16;
+/// A CANCEL for which there is no memory is sent later, for ten seconds.
+constexpr auto kCancelRetry = cfs::Duration::millis(100);
+constexpr unsigned kCancelTries = 100;
 
 ClientLockImpl &impl(ClientLock &l) noexcept
 {
@@ -222,13 +225,19 @@ void ClientNs::send_ready() noexcept
 }
 
 /// Whatever the answer, the locks are not ours any more: ESTALE, and a server that has forgotten
-/// us, are as good as success.
+/// us, are as good as success. Only what could not be sent is sent later: a server that is not told
+/// evicts us in the end.
 void ClientNs::send_cancel(std::span<const u64> handles) noexcept
 {
 	std::byte buf[dlm_request_bytes(kBatch)];
 	cfs::MutBytes req = cfs::MutBytes(buf).first(dlm_request_bytes(handles.size()));
 	pack_cancels(handles, req);
-	if (auto r = link_->cancel(req); !r)
+	auto r = link_->cancel(req);
+	for (unsigned tries = 1; !r && r.error() == NOMEM && tries < kCancelTries; tries++) {
+		cfs_sleep_until(cfs::after(kCancelRetry).ns());
+		r = link_->cancel(req);
+	}
+	if (!r)
 		CDEBUG(CFS_S_LDLM, CFS_D_DLMTRACE, "{}: cancel of {} locks: {}", name_,
 		       handles.size(), r.error());
 }

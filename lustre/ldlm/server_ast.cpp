@@ -134,17 +134,18 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 	// size has done so before anyone is granted.
 	if (lvb_ && l->res->key.type != LDLM_FLOCK)
 		m.second_bytes_ = copy_lvb(*l->res, peer.get(), m.second_);
-	bool timed = false;
+	bool timed = false, cp_due = false, bl_due = false;
 	{
 		cfs::MutexGuard g(l->res->lock);
-		if (std::exchange(l->cp_due, false)) {
-			l->bl_due = false; // said in the same message
+		cp_due = std::exchange(l->cp_due, false);
+		bl_due = std::exchange(l->bl_due, false);
+		if (cp_due) { // and the other one is said in the same message
 			if (l->dead && l->place == TableLock::Place::none && !l->deadlock &&
 			    l->res->key.type != LDLM_FLOCK)
 				return true;
 			fill_completion(m, *l);
 			timed = l->asked_back && !l->dead;
-		} else if (std::exchange(l->bl_due, false) && !l->dead) {
+		} else if (bl_due && !l->dead) {
 			LockDesc d{l->res->key.type, l->res->key.name, l->wanted.req_mode,
 				   l->wanted.granted_mode, l->wanted.policy};
 			if (d.type == LDLM_IBITS)
@@ -160,15 +161,27 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 	if (timed)
 		start_timer(*l);
 	peer->stats().count(m.opcode_ == kBl ? kPeerBlCallback : kPeerCpCallback);
-	send(std::move(*made));
-	return true;
+	if (send(*made))
+		return true;
+	{
+		cfs::MutexGuard g(l->res->lock);
+		l->cp_due |= cp_due;
+		l->bl_due |= bl_due;
+	}
+	owe(*l);
+	return false;
 }
 
-void ServerNs::send(cfs::UniquePtr<AstMsg> m) noexcept
+/// False when memory is short; the message is the caller's then.
+bool ServerNs::send(cfs::UniquePtr<AstMsg> &m) noexcept
 {
 	asts_running_.fetch_add(1, std::memory_order_relaxed);
 	AstMsg *raw = m.release();
-	raw->peer_->link().send(*raw);
+	if (raw->peer_->link().send(*raw))
+		return true;
+	m = cfs::UniquePtr<AstMsg>(raw);
+	asts_running_.fetch_sub(1, std::memory_order_relaxed);
+	return false;
 }
 
 namespace

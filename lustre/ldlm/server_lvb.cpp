@@ -142,15 +142,15 @@ void ServerNs::find_holders(Resource &r, u64 size, Holders &h) noexcept
 	});
 }
 
-bool ServerNs::send_glimpse(const LockPtr &l, GlimpseBatch &batch, cfs::Bytes gl_desc) noexcept
+/// A client that has gone is not asked.
+cfs::Result<> ServerNs::send_glimpse(const LockPtr &l, GlimpseBatch &batch,
+				     cfs::Bytes gl_desc) noexcept
 {
 	auto pass = l->owner->asts.enter();
 	if (!pass)
-		return false;
-	auto m = cfs::try_make<AstMsg>(106u, l, l->owner, std::move(pass));
-	if (!m)
-		return false;
-	AstMsg &msg = **m;
+		return {};
+	auto m = TRY(cfs::try_make<AstMsg>(106u, l, l->owner, std::move(pass)));
+	AstMsg &msg = *m;
 	msg.batch_ = &batch;
 	msg.reply_lvb_ = lvb_ ? lvb_->lvb_bytes() : 0;
 	msg.has_second_ = !gl_desc.empty();
@@ -164,16 +164,20 @@ bool ServerNs::send_glimpse(const LockPtr &l, GlimpseBatch &batch, cfs::Bytes gl
 		batch.running++;
 	}
 	l->owner->stats().count(kPeerGlCallback);
-	send(std::move(*m));
-	return true;
+	if (send(m))
+		return {};
+	batch.one_done();
+	return cfs::fail(NOMEM);
 }
 
-/// Asks the holders found and waits for the answers, which are merged as they come.
-void ServerNs::ask_holders(Holders &h) noexcept
+/// Asks the holders found and waits for the answers, which are merged as they come. err::NOMEM: not
+/// all were asked.
+cfs::Result<> ServerNs::ask_holders(Holders &h) noexcept
 {
 	GlimpseBatch batch;
-	for (unsigned i = 0; i < h.count; i++)
-		(void)send_glimpse(h.list[i].lock, batch, {});
+	cfs::Result<> sent{};
+	for (unsigned i = 0; i < h.count && sent; i++)
+		sent = send_glimpse(h.list[i].lock, batch, {});
 	if (h.count > 0) {
 		h.bound = {nullptr, h.list[h.count - 1].start, h.list[h.count - 1].handle};
 		h.bounded = true;
@@ -184,6 +188,7 @@ void ServerNs::ask_holders(Holders &h) noexcept
 	// Every callback ends: with an answer, or with the client's eviction.
 	(void)batch.wait.wait(batch.lock, cfs::WaitMode::idle, cfs::Instant::never(),
 			      [&]() CFS_NO_TSA { return batch.running == 0; });
+	return sent;
 }
 
 cfs::Result<> ServerNs::glimpse_resource(Resource &r) noexcept
@@ -200,7 +205,7 @@ cfs::Result<> ServerNs::glimpse_resource(Resource &r) noexcept
 			return cfs::fail(NOENT);
 		if (h->count == 0)
 			break;
-		ask_holders(*h);
+		TRY(ask_holders(*h));
 		// Whoever had nothing to say has written it out; and what was written since the
 		// block was filled counts as well.
 		cfs::MutexGuard g(r.lvb_lock);
@@ -254,8 +259,9 @@ cfs::Result<> ServerNs::glimpse_all(LockType type, const ResName &name, cfs::Byt
 	}
 	u32 most = max_parallel_ast_.load(std::memory_order_relaxed);
 	GlimpseBatch batch;
-	for (std::size_t i = 0; i < n; i++) {
-		(void)send_glimpse(locks[i], batch, gl_desc);
+	cfs::Result<> sent{};
+	for (std::size_t i = 0; i < n && sent; i++) {
+		sent = send_glimpse(locks[i], batch, gl_desc);
 		cfs::SpinGuard g(batch.lock);
 		(void)batch.wait.wait(batch.lock, cfs::WaitMode::idle, cfs::Instant::never(),
 				      [&]() CFS_NO_TSA { return batch.running < most; });
@@ -263,7 +269,7 @@ cfs::Result<> ServerNs::glimpse_all(LockType type, const ResName &name, cfs::Byt
 	cfs::SpinGuard g(batch.lock);
 	(void)batch.wait.wait(batch.lock, cfs::WaitMode::idle, cfs::Instant::never(),
 			      [&]() CFS_NO_TSA { return batch.running == 0; });
-	return {};
+	return sent;
 }
 
 } // namespace ldlm

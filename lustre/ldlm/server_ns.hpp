@@ -382,9 +382,10 @@ private:
 	struct Holder;
 	struct Holders;
 	void find_holders(Resource &r, u64 size, Holders &h) noexcept;
-	void ask_holders(Holders &h) noexcept;
+	[[nodiscard]] cfs::Result<> ask_holders(Holders &h) noexcept;
 	cfs::Result<> glimpse_resource(Resource &r) noexcept;
-	bool send_glimpse(const LockPtr &l, GlimpseBatch &batch, cfs::Bytes gl_desc) noexcept;
+	[[nodiscard]] cfs::Result<> send_glimpse(const LockPtr &l, GlimpseBatch &batch,
+						 cfs::Bytes gl_desc) noexcept;
 
 	// server_ast.cpp
 	/// A lock owes its holder something. Resource locked; finish() follows.
@@ -394,7 +395,7 @@ private:
 	/// False when there was no memory: it is pending again.
 	bool send_due(const LockPtr &l) noexcept;
 	void tell_local(ServerLockImpl &l) noexcept;
-	void send(cfs::UniquePtr<AstMsg> m) noexcept;
+	[[nodiscard]] bool send(cfs::UniquePtr<AstMsg> &m) noexcept;
 	void retry_asts() noexcept { drain_asts(); }
 	void fill_completion(AstMsg &m, ServerLockImpl &l) noexcept;
 

@@ -343,7 +343,7 @@ void ServerReq::finish(cfs::Result<> r) noexcept
 	(void)core().timers().cancel(*this);
 	i32 status = r ? status_ : cfs::to_rc(r.error());
 	// A bulk that failed: the client learns it by its deadline, and asks again.
-	if (!r && bulk_lost_)
+	if ((!r && bulk_lost_) || unanswered_)
 		dropped_ = true;
 	if (!dropped_)
 		send_reply(status, as_error_ && !r);

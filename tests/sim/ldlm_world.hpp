@@ -90,7 +90,7 @@ public:
 	bool may_drop(ClientLock &lock, CancelReason why) noexcept override;
 
 	// PeerLink
-	void send(Ast &ast) noexcept override;
+	bool send(Ast &ast) noexcept override;
 	void evict(std::string_view what) noexcept override;
 	[[nodiscard]] cfs::Duration lock_timeout() const noexcept override { return kLockTimeout; }
 	void describe(cfs::FormatSink &out) const noexcept override { out.print("client{}", id); }
@@ -384,6 +384,8 @@ inline cfs::Result<int32_t> Client::convert(cfs::Bytes req, wire::LdlmReply &rep
 
 inline cfs::Result<int32_t> Client::cancel(cfs::Bytes req) noexcept
 {
+	if (cluster.w.rng().below(16) == 0)
+		return cfs::fail(cfs::err::NOMEM);
 	std::shared_ptr<Call> call;
 	return request(
 		req, Sending::first,
@@ -396,8 +398,11 @@ inline cfs::Result<int32_t> Client::cancel(cfs::Bytes req) noexcept
 
 // ---- server: callbacks out ----
 
-inline void Client::send(Ast &ast) noexcept
+inline bool Client::send(Ast &ast) noexcept
 {
+	// Memory is short now and then.
+	if (cluster.w.rng().below(16) == 0)
+		return false;
 	unsigned epoch = cluster.epoch;
 	unsigned then = life;
 	bool unheard = cluster.crashing;
@@ -421,6 +426,7 @@ inline void Client::send(Ast &ast) noexcept
 				 cfs::Bytes(reply->lvb, reply->lvb_bytes));
 		});
 	});
+	return true;
 }
 
 inline void Client::evict(std::string_view what) noexcept

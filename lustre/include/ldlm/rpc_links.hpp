@@ -253,10 +253,10 @@ class ExportLink final : public PeerLink
 		}
 		void on_gone(rpc::ClientRequest &) noexcept override
 		{
-			if (again) {
-				again = false;
-				link.start(*this);
-				return;
+			if (std::exchange(again, false)) {
+				if (link.start(*this))
+					return;
+				ast.done(AstEnd::no_reply, cfs::to_rc(cfs::err::NOMEM), {});
 			}
 			cfs::UniquePtr<Call>(this).reset();
 		}
@@ -294,22 +294,26 @@ class ExportLink final : public PeerLink
 			return compose<rpc::op::LdlmGlCallback>(import, ast);
 		}
 	}
-	void start(Call &call) noexcept
+	/// False when memory is short: nothing was sent, and the call is the caller's.
+	[[nodiscard]] bool start(Call &call) noexcept
 	{
 		auto import = export_.reverse_import();
 		cfs::Result<cfs::RefPtr<rpc::ClientRequest>> req = cfs::fail(cfs::err::NOTCONN);
 		if (import)
 			req = compose(*import, call.ast);
+		if (!req && req.error() == cfs::err::NOMEM)
+			return false;
 		if (!req) {
 			call.ast.done(req.error() == cfs::err::NOTCONN ? AstEnd::gone
 								       : AstEnd::no_reply,
 				      cfs::to_rc(req), {});
 			cfs::UniquePtr<Call>(&call).reset();
-			return;
+			return true;
 		}
 		(*req)->options.no_resend = true;
 		(*req)->options.no_replay = true;
 		(*req)->send(call);
+		return true;
 	}
 
 public:
@@ -320,14 +324,16 @@ public:
 	{
 	}
 
-	void send(Ast &ast) noexcept override
+	[[nodiscard]] bool send(Ast &ast) noexcept override
 	{
 		auto call = cfs::try_make<Call>(*this, ast);
-		if (!call) {
-			ast.done(AstEnd::no_reply, cfs::to_rc(call), {});
-			return;
-		}
-		start(*call->release());
+		if (!call)
+			return false;
+		Call *raw = call->release();
+		if (start(*raw))
+			return true;
+		cfs::UniquePtr<Call>(raw).reset();
+		return false;
 	}
 	void evict(std::string_view what) noexcept override
 	{
@@ -396,7 +402,8 @@ public:
 	auto in = TRY(req.as<rpc::op::LdlmCancel>());
 	int32_t status =
 		ns.cancel(peer, detail::bytes_of_dlm_req(in.template get<rpc::fld::DlmReq>()));
-	(void)TRY(req.reply<rpc::op::LdlmCancel>());
+	// Without room of its own the answer is the body, which is all of this one.
+	(void)req.reply<rpc::op::LdlmCancel>();
 	if (status < 0)
 		return cfs::fail(cfs::Errno{-status});
 	req.set_status(status);
@@ -420,7 +427,9 @@ public:
 	return {};
 }
 
-/// A callback of a server, as a handler with kHandlerCallback of the service on portal 15.
+/// A callback of a server, as a handler with kHandlerCallback of the service on portal 15. A client
+/// short of memory is no reason to evict it: an answer without room of its own is the message's
+/// body, which is all that two of them have, and no answer makes the server ask again.
 [[nodiscard]] inline cfs::Result<> serve_callback(ClientNamespace &ns,
 						  rpc::ServerRequest &req) noexcept
 {
@@ -432,7 +441,7 @@ public:
 		status = ns.callback(opcode,
 				     detail::bytes_of_dlm_req(in.template get<rpc::fld::DlmReq>()),
 				     in.template get<rpc::fld::Lvb>(), answer);
-		(void)TRY(req.reply<rpc::op::LdlmCpCallback>());
+		(void)req.reply<rpc::op::LdlmCpCallback>();
 	} else if (req.opcode() == wire::Opcode::LDLM_GL_CALLBACK) {
 		auto in = TRY(req.as<rpc::op::LdlmGlCallback>());
 		status = ns.callback(opcode,
@@ -440,8 +449,12 @@ public:
 				     {}, answer);
 		rpc::ReplyLengths<rpc::op::LdlmGlCallback> lengths;
 		lengths.template bytes<rpc::fld::Lvb>(answer.lvb_bytes);
-		auto out = TRY(req.reply<rpc::op::LdlmGlCallback>(lengths));
-		cfs::MutBytes lvb = out.template get<rpc::fld::Lvb>();
+		auto out = req.reply<rpc::op::LdlmGlCallback>(lengths);
+		if (!out) {
+			req.leave_unanswered();
+			return cfs::fail(out.error());
+		}
+		cfs::MutBytes lvb = out->template get<rpc::fld::Lvb>();
 		for (std::size_t i = 0; i < answer.lvb_bytes; i++)
 			lvb[i] = answer.lvb[i];
 	} else if (req.opcode() == wire::Opcode::LDLM_BL_CALLBACK) {
@@ -449,7 +462,7 @@ public:
 		status = ns.callback(opcode,
 				     detail::bytes_of_dlm_req(in.template get<rpc::fld::DlmReq>()),
 				     {}, answer);
-		(void)TRY(req.reply<rpc::op::LdlmBlCallback>());
+		(void)req.reply<rpc::op::LdlmBlCallback>();
 	} else {
 		return cfs::fail(cfs::err::OPNOTSUPP);
 	}

@@ -101,8 +101,9 @@ class PeerLink
 {
 public:
 	/// Sends a callback over the reverse import: pb_conn_cnt 0, resent by this code until the
-	/// AST time-out. Does not wait; always ends in ast.done().
-	virtual void send(Ast &ast) noexcept = 0;
+	/// AST time-out. Does not wait; always ends in ast.done(), unless it returns false: memory
+	/// is short, nothing was sent, and it may be tried later.
+	[[nodiscard]] virtual bool send(Ast &ast) noexcept = 0;
 	/// The client does not do its part: fail its export. `what` is for the console line and
 	/// names the lock. Does not wait; detach() follows from the export's end. May be called
 	/// several times.

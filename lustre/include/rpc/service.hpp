@@ -127,6 +127,8 @@ public:
 	}
 	/// An error of this handler is the dispatcher's kind (type 4712), not a result.
 	void refuse_as_error() noexcept { as_error_ = true; }
+	/// No reply is sent, whatever the handler returns: who asks will ask again.
+	void leave_unanswered() noexcept { unanswered_ = true; }
 	/// Held until the client has the reply, or this request's transno is committed. Takes over
 	/// `hold`; at most kHoldsMax per request, more are released at once.
 	virtual void hold_until_ack(ReplyHold &hold) noexcept = 0;
@@ -173,6 +175,7 @@ protected:
 	wire::Transno transno_{};
 	wire::ObjectVersion pre_versions_[wire::PTLRPC_NUM_VERSIONS] = {};
 	bool as_error_ = false;
+	bool unanswered_ = false;
 };
 
 namespace detail
