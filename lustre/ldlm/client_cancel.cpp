@@ -18,7 +18,8 @@ namespace
 constexpr unsigned kSendersMax = 8;
 /// Locks that drop() and its kind take at a time.
 constexpr std::size_t kDropBatch = 16;
-/// A CANCEL for which there is no memory is sent later, for ten seconds.
+/// A CANCEL for which there is no memory is sent later. A thread of the user's tries for ten
+/// seconds.
 constexpr auto kCancelRetry = cfs::Duration::millis(100);
 constexpr unsigned kCancelTries = 100;
 
@@ -192,23 +193,34 @@ bool ClientNs::make_ready(ClientLockImpl &l) noexcept
 	return true;
 }
 
-/// The next handles to send; 0 ends the sender's turn.
-std::size_t ClientNs::next_handles(std::span<u64> handles) noexcept
+/// The next locks to send for; 0 ends the sender's turn.
+std::size_t ClientNs::next_ready(std::span<ClientLockImplPtr> locks) noexcept
 {
-	std::size_t most = server_has(wire::OBD_CONNECT_CANCELSET) ? handles.size() : 1;
-	ClientLockImplPtr done[kBatch];
+	std::size_t most = server_has(wire::OBD_CONNECT_CANCELSET) ? locks.size() : 1;
 	std::size_t n = 0;
 	cfs::SpinGuard g(todo_lock_);
 	while (n < most && !ready_.empty()) {
-		done[n] = ClientLockImplPtr::adopt(&ready_.front());
+		locks[n++] = ClientLockImplPtr::adopt(&ready_.front());
 		ready_.pop_front();
-		handles[n] = done[n]->remote_handle();
-		n++;
 	}
 	if (n == 0)
 		senders_--;
-	g.unlock();
-	return n; // the references go without the spinlock
+	return n;
+}
+
+/// There was no memory for the CANCEL: ends the sender's turn, and somebody else tries later. False
+/// at the end, when nobody will.
+bool ClientNs::put_back(std::span<ClientLockImplPtr> locks) noexcept
+{
+	cfs::SpinGuard g(todo_lock_);
+	if (closing_ || !tell_server_.load())
+		return false;
+	senders_--;
+	for (ClientLockImplPtr &l : locks)
+		if (!l->in_todo.is_linked())
+			ready_.push_back(*l.release());
+	sender_timer_.arm(node_.cancel_workq(), cfs::after(kCancelRetry));
+	return true;
 }
 
 void ClientNs::send_ready() noexcept
@@ -219,27 +231,32 @@ void ClientNs::send_ready() noexcept
 			return; // they will see it
 		senders_++;
 	}
+	ClientLockImplPtr locks[kBatch];
 	u64 handles[kBatch];
-	while (std::size_t n = next_handles(handles))
-		send_cancel(std::span(handles).first(n));
+	while (std::size_t n = next_ready(locks)) {
+		auto taken = std::span(locks).first(n);
+		for (std::size_t i = 0; i < n; i++)
+			handles[i] = taken[i]->remote_handle();
+		if (!send_cancel(std::span(handles).first(n)) && put_back(taken))
+			return;
+		for (ClientLockImplPtr &l : taken)
+			l.reset();
+	}
 }
 
 /// Whatever the answer, the locks are not ours any more: ESTALE, and a server that has forgotten
-/// us, are as good as success. Only what could not be sent is sent later: a server that is not told
+/// us, are as good as success. False: there was no memory to send it; a server that is not told
 /// evicts us in the end.
-void ClientNs::send_cancel(std::span<const u64> handles) noexcept
+bool ClientNs::send_cancel(std::span<const u64> handles) noexcept
 {
 	std::byte buf[dlm_request_bytes(kBatch)];
 	cfs::MutBytes req = cfs::MutBytes(buf).first(dlm_request_bytes(handles.size()));
 	pack_cancels(handles, req);
 	auto r = link_->cancel(req);
-	for (unsigned tries = 1; !r && r.error() == NOMEM && tries < kCancelTries; tries++) {
-		cfs_sleep_until(cfs::after(kCancelRetry).ns());
-		r = link_->cancel(req);
-	}
 	if (!r)
 		CDEBUG(CFS_S_LDLM, CFS_D_DLMTRACE, "{}: cancel of {} locks: {}", name_,
 		       handles.size(), r.error());
+	return r || r.error() != NOMEM;
 }
 
 void ClientNs::cancel_handles(std::span<const u64> handles) noexcept
@@ -247,7 +264,11 @@ void ClientNs::cancel_handles(std::span<const u64> handles) noexcept
 	std::size_t most = server_has(wire::OBD_CONNECT_CANCELSET) ? kBatch : 1;
 	while (!handles.empty()) {
 		std::size_t n = handles.size() < most ? handles.size() : most;
-		send_cancel(handles.first(n));
+		for (unsigned tries = 1; !send_cancel(handles.first(n)); tries++) {
+			if (!tell_server_.load() || tries == kCancelTries)
+				break;
+			cfs_sleep_until(cfs::after(kCancelRetry).ns());
+		}
 		handles = handles.subspan(n);
 	}
 }

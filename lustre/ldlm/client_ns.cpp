@@ -171,6 +171,7 @@ void ClientNs::destroy() noexcept
 	}
 	lru_timer_.cancel_sync();
 	trim_.cancel_sync();
+	sender_timer_.cancel_sync();
 	sender_.cancel_sync();
 	for (Worker &w : workers_)
 		if (w.ns)

@@ -283,8 +283,9 @@ private:
 	/// False when the lock is among those already.
 	bool make_ready(ClientLockImpl &l) noexcept;
 	void send_ready() noexcept;
-	std::size_t next_handles(std::span<u64> handles) noexcept;
-	void send_cancel(std::span<const u64> handles) noexcept;
+	std::size_t next_ready(std::span<ClientLockImplPtr> locks) noexcept;
+	[[nodiscard]] bool put_back(std::span<ClientLockImplPtr> locks) noexcept;
+	[[nodiscard]] bool send_cancel(std::span<const u64> handles) noexcept;
 	std::size_t run_cancels(std::span<ClientLockImplPtr> locks, bool tell) noexcept;
 	bool matches(const ClientLockImpl &l, const DropSpec &spec) const noexcept;
 	std::size_t pick_unused(const DropSpec &spec, CancelReason why,
@@ -363,6 +364,7 @@ private:
 	Worker workers_[kWorkers];
 	std::atomic<unsigned> next_worker_{0};
 	cfs::Work<ClientNs, &ClientNs::send_ready> sender_{this};
+	cfs::Timer<ClientNs, &ClientNs::send_ready> sender_timer_{this};
 	cfs::Work<ClientNs, &ClientNs::trim_work> trim_{this};
 	cfs::Timer<ClientNs, &ClientNs::recalc_lru> lru_timer_{this};
 

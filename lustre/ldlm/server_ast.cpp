@@ -49,12 +49,24 @@ void ServerNs::owe(ServerLockImpl &l) noexcept
 LockPtr ServerNs::next_pending() noexcept
 {
 	cfs::SpinGuard g(ast_lock_);
-	if (pending_.empty() || asts_running_.load(std::memory_order_relaxed) >=
-					max_parallel_ast_.load(std::memory_order_relaxed))
+	if (pending_.empty() || asts_paused_.load(std::memory_order_relaxed) ||
+	    asts_running_.load(std::memory_order_relaxed) >=
+		    max_parallel_ast_.load(std::memory_order_relaxed))
 		return nullptr;
 	LockPtr l = LockPtr::adopt(&pending_.front());
 	pending_.pop_front();
 	return l;
+}
+
+/// Memory is short: no more callbacks for a moment.
+void ServerNs::pause_asts() noexcept
+{
+	ast_retries_.fetch_add(1, std::memory_order_relaxed);
+	cfs::SpinGuard g(timer_lock_);
+	if (closing_)
+		return;
+	asts_paused_.store(true, std::memory_order_relaxed);
+	ast_timer_.arm(node_.workq(), cfs::after(kRetry));
 }
 
 void ServerNs::drain_asts() noexcept
@@ -65,13 +77,8 @@ void ServerNs::drain_asts() noexcept
 	do {
 		n = drains_.load(std::memory_order_acquire);
 		while (LockPtr l = next_pending()) {
-			if (send_due(l))
-				continue;
-			ast_retries_.fetch_add(1, std::memory_order_relaxed);
-			cfs::SpinGuard g(timer_lock_);
-			if (!closing_)
-				ast_timer_.arm(node_.workq(), cfs::after(kRetry));
-			break;
+			if (!send_due(l))
+				pause_asts();
 		}
 	} while (drains_.fetch_sub(n, std::memory_order_acq_rel) != n);
 }
@@ -134,18 +141,17 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 	// size has done so before anyone is granted.
 	if (lvb_ && l->res->key.type != LDLM_FLOCK)
 		m.second_bytes_ = copy_lvb(*l->res, peer.get(), m.second_);
-	bool timed = false, cp_due = false, bl_due = false;
+	bool timed = false;
 	{
 		cfs::MutexGuard g(l->res->lock);
-		cp_due = std::exchange(l->cp_due, false);
-		bl_due = std::exchange(l->bl_due, false);
-		if (cp_due) { // and the other one is said in the same message
+		if (std::exchange(l->cp_due, false)) {
+			l->bl_due = false; // said in the same message
 			if (l->dead && l->place == TableLock::Place::none && !l->deadlock &&
 			    l->res->key.type != LDLM_FLOCK)
 				return true;
 			fill_completion(m, *l);
 			timed = l->asked_back && !l->dead;
-		} else if (bl_due && !l->dead) {
+		} else if (std::exchange(l->bl_due, false) && !l->dead) {
 			LockDesc d{l->res->key.type, l->res->key.name, l->wanted.req_mode,
 				   l->wanted.granted_mode, l->wanted.policy};
 			if (d.type == LDLM_IBITS)
@@ -161,27 +167,33 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 	if (timed)
 		start_timer(*l);
 	peer->stats().count(m.opcode_ == kBl ? kPeerBlCallback : kPeerCpCallback);
-	if (send(*made))
-		return true;
-	{
-		cfs::MutexGuard g(l->res->lock);
-		l->cp_due |= cp_due;
-		l->bl_due |= bl_due;
-	}
-	owe(*l);
-	return false;
+	send(std::move(*made));
+	return true;
 }
 
-/// False when memory is short; the message is the caller's then.
-bool ServerNs::send(cfs::UniquePtr<AstMsg> &m) noexcept
+void ServerNs::send(cfs::UniquePtr<AstMsg> m) noexcept
 {
 	asts_running_.fetch_add(1, std::memory_order_relaxed);
 	AstMsg *raw = m.release();
-	if (raw->peer_->link().send(*raw))
-		return true;
-	m = cfs::UniquePtr<AstMsg>(raw);
-	asts_running_.fetch_sub(1, std::memory_order_relaxed);
-	return false;
+	raw->peer_->link().send(*raw);
+}
+
+/// A callback that could not be sent is due again, if what it was to say is still so. The client
+/// does not know of it: its time has not begun.
+void ServerNs::put_off(AstMsg &m) noexcept
+{
+	ServerLockImpl &l = *m.lock_;
+	{
+		cfs::MutexGuard g(l.res->lock);
+		if (m.opcode_ == kCp)
+			l.cp_due = true;
+		else if (l.asked_back && !l.dead)
+			l.bl_due = true;
+		if (l.cp_due || l.bl_due)
+			stop_timer(l);
+	}
+	owe(l);
+	pause_asts();
 }
 
 namespace
@@ -220,6 +232,25 @@ void ServerNs::ast_done(AstMsg &m, AstEnd end, int32_t status, cfs::Bytes lvb) n
 	cfs::RefPtr<PeerImpl> peer = m.peer_;
 	cfs::Gate::Pass pass = std::move(m.pass_);
 	LockPtr l = m.lock_;
+	GlimpseBatch *batch = m.batch_;
+	if (end == AstEnd::no_memory) {
+		if (!batch)
+			put_off(m);
+		else
+			batch->fail();
+	} else {
+		take_answer(m, end, status, lvb);
+	}
+	cfs::UniquePtr<AstMsg>(&m).reset();
+	asts_running_.fetch_sub(1, std::memory_order_relaxed);
+	if (batch)
+		batch->one_done();
+	drain_asts();
+}
+
+void ServerNs::take_answer(AstMsg &m, AstEnd end, int32_t status, cfs::Bytes lvb) noexcept
+{
+	LockPtr l = m.lock_;
 	switch (judge(m.opcode_, end, status)) {
 	case Judgement::fine:
 		if (m.opcode_ == kGl && end == AstEnd::answered && status == 0 && lvb_) {
@@ -249,12 +280,6 @@ void ServerNs::ast_done(AstMsg &m, AstEnd end, int32_t status, cfs::Bytes lvb) n
 		m.peer_->evict(what);
 		break;
 	}
-	GlimpseBatch *batch = m.batch_;
-	cfs::UniquePtr<AstMsg>(&m).reset();
-	asts_running_.fetch_sub(1, std::memory_order_relaxed);
-	if (batch)
-		batch->one_done();
-	drain_asts();
 }
 
 } // namespace ldlm

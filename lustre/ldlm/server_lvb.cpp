@@ -164,10 +164,8 @@ cfs::Result<> ServerNs::send_glimpse(const LockPtr &l, GlimpseBatch &batch,
 		batch.running++;
 	}
 	l->owner->stats().count(kPeerGlCallback);
-	if (send(m))
-		return {};
-	batch.one_done();
-	return cfs::fail(NOMEM);
+	send(std::move(m));
+	return {};
 }
 
 /// Asks the holders found and waits for the answers, which are merged as they come. err::NOMEM: not
@@ -188,7 +186,7 @@ cfs::Result<> ServerNs::ask_holders(Holders &h) noexcept
 	// Every callback ends: with an answer, or with the client's eviction.
 	(void)batch.wait.wait(batch.lock, cfs::WaitMode::idle, cfs::Instant::never(),
 			      [&]() CFS_NO_TSA { return batch.running == 0; });
-	return sent;
+	return sent && batch.failed ? cfs::fail(NOMEM) : sent;
 }
 
 cfs::Result<> ServerNs::glimpse_resource(Resource &r) noexcept
@@ -269,7 +267,7 @@ cfs::Result<> ServerNs::glimpse_all(LockType type, const ResName &name, cfs::Byt
 	cfs::SpinGuard g(batch.lock);
 	(void)batch.wait.wait(batch.lock, cfs::WaitMode::idle, cfs::Instant::never(),
 			      [&]() CFS_NO_TSA { return batch.running == 0; });
-	return sent;
+	return sent && batch.failed ? cfs::fail(NOMEM) : sent;
 }
 
 } // namespace ldlm

@@ -193,6 +193,7 @@ cfs::Result<> ServerNs::close(cfs::WaitMode mode, cfs::Instant deadline) noexcep
 	pool_timer_.cancel_sync();
 	timer_.cancel_sync();
 	ast_timer_.cancel_sync();
+	asts_paused_.store(false, std::memory_order_relaxed);
 	drain_asts();
 	CFS_ASSERT(asts_running_.load() == 0);
 	return {};

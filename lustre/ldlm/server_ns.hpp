@@ -199,7 +199,13 @@ struct GlimpseBatch {
 	cfs::SpinLock lock{CFS_LOCK_CLASS("ldlm glimpse")};
 	cfs::WaitQueue wait{CFS_LOCK_CLASS("ldlm glimpse wait")};
 	unsigned running CFS_GUARDED_BY(lock) = 0;
+	bool failed CFS_GUARDED_BY(lock) = false; ///< somebody could not be asked
 
+	void fail() noexcept
+	{
+		cfs::SpinGuard g(lock);
+		failed = true;
+	}
 	void one_done() noexcept
 	{
 		cfs::SpinGuard g(lock);
@@ -307,6 +313,7 @@ public:
 	// ---- for AstMsg and locks ----
 
 	void ast_done(AstMsg &m, AstEnd end, int32_t status, cfs::Bytes lvb) noexcept;
+	void take_answer(AstMsg &m, AstEnd end, int32_t status, cfs::Bytes lvb) noexcept;
 	void put_resource(Resource &r) noexcept;
 
 	// ---- parameters ----
@@ -323,7 +330,8 @@ public:
 	std::atomic<u64> max_nolock_bytes_{0};
 	std::atomic<u32> max_parallel_ast_{1024};
 	std::atomic<u64> lock_timeouts_{0};
-	std::atomic<u64> ast_retries_{0}; ///< callbacks put off for want of memory
+	std::atomic<u64> ast_retries_{0};      ///< callbacks put off for want of memory
+	std::atomic<bool> asts_paused_{false}; ///< until ast_timer_
 
 private:
 	/// What is left to do when the resource is unlocked again: locks to forget.
@@ -395,8 +403,14 @@ private:
 	/// False when there was no memory: it is pending again.
 	bool send_due(const LockPtr &l) noexcept;
 	void tell_local(ServerLockImpl &l) noexcept;
-	[[nodiscard]] bool send(cfs::UniquePtr<AstMsg> &m) noexcept;
-	void retry_asts() noexcept { drain_asts(); }
+	void send(cfs::UniquePtr<AstMsg> m) noexcept;
+	void put_off(AstMsg &m) noexcept;
+	void pause_asts() noexcept;
+	void retry_asts() noexcept
+	{
+		asts_paused_.store(false, std::memory_order_relaxed);
+		drain_asts();
+	}
 	void fill_completion(AstMsg &m, ServerLockImpl &l) noexcept;
 
 	// server_timer.cpp

@@ -21,7 +21,7 @@ void ServerNs::start_timer(ServerLockImpl &l) noexcept
 	cfs::Instant when = cfs::after(l.owner->link().lock_timeout());
 	{
 		cfs::MutexGuard g(l.res->lock);
-		if (l.dead)
+		if (l.dead || !l.asked_back)
 			return;
 		cfs::SpinGuard t(timer_lock_);
 		if (!l.in_timers.is_linked()) {

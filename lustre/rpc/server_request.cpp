@@ -345,7 +345,9 @@ void ServerReq::finish(cfs::Result<> r) noexcept
 	// A bulk that failed: the client learns it by its deadline, and asks again.
 	if ((!r && bulk_lost_) || unanswered_)
 		dropped_ = true;
-	if (!dropped_)
+	if (dropped_)
+		stop_early_replies();
+	else
 		send_reply(status, as_error_ && !r);
 	done();
 }

@@ -90,7 +90,7 @@ public:
 	bool may_drop(ClientLock &lock, CancelReason why) noexcept override;
 
 	// PeerLink
-	bool send(Ast &ast) noexcept override;
+	void send(Ast &ast) noexcept override;
 	void evict(std::string_view what) noexcept override;
 	[[nodiscard]] cfs::Duration lock_timeout() const noexcept override { return kLockTimeout; }
 	void describe(cfs::FormatSink &out) const noexcept override { out.print("client{}", id); }
@@ -398,11 +398,13 @@ inline cfs::Result<int32_t> Client::cancel(cfs::Bytes req) noexcept
 
 // ---- server: callbacks out ----
 
-inline bool Client::send(Ast &ast) noexcept
+inline void Client::send(Ast &ast) noexcept
 {
 	// Memory is short now and then.
-	if (cluster.w.rng().below(16) == 0)
-		return false;
+	if (cluster.w.rng().below(16) == 0) {
+		ast.done(AstEnd::no_memory, 0, {});
+		return;
+	}
 	unsigned epoch = cluster.epoch;
 	unsigned then = life;
 	bool unheard = cluster.crashing;
@@ -426,7 +428,6 @@ inline bool Client::send(Ast &ast) noexcept
 				 cfs::Bytes(reply->lvb, reply->lvb_bytes));
 		});
 	});
-	return true;
 }
 
 inline void Client::evict(std::string_view what) noexcept

@@ -247,18 +247,20 @@ class ExportLink final : public PeerLink
 				ast.done(AstEnd::gone, 0, {});
 				return;
 			}
+			if (!r && r.error() == cfs::err::NOMEM) {
+				ast.done(AstEnd::no_memory, 0, {});
+				return;
+			}
 			again = ++tries < kTries;
 			if (!again)
 				ast.done(AstEnd::no_reply, cfs::to_rc(r), {});
 		}
 		void on_gone(rpc::ClientRequest &) noexcept override
 		{
-			if (std::exchange(again, false)) {
-				if (link.start(*this))
-					return;
-				ast.done(AstEnd::no_reply, cfs::to_rc(cfs::err::NOMEM), {});
-			}
-			cfs::UniquePtr<Call>(this).reset();
+			if (std::exchange(again, false))
+				link.start(*this);
+			else
+				cfs::UniquePtr<Call>(this).reset();
 		}
 	};
 
@@ -294,26 +296,23 @@ class ExportLink final : public PeerLink
 			return compose<rpc::op::LdlmGlCallback>(import, ast);
 		}
 	}
-	/// False when memory is short: nothing was sent, and the call is the caller's.
-	[[nodiscard]] bool start(Call &call) noexcept
+	void start(Call &call) noexcept
 	{
 		auto import = export_.reverse_import();
 		cfs::Result<cfs::RefPtr<rpc::ClientRequest>> req = cfs::fail(cfs::err::NOTCONN);
 		if (import)
 			req = compose(*import, call.ast);
-		if (!req && req.error() == cfs::err::NOMEM)
-			return false;
 		if (!req) {
-			call.ast.done(req.error() == cfs::err::NOTCONN ? AstEnd::gone
-								       : AstEnd::no_reply,
-				      cfs::to_rc(req), {});
+			AstEnd end = req.error() == cfs::err::NOTCONN ? AstEnd::gone
+				     : req.error() == cfs::err::NOMEM ? AstEnd::no_memory
+								      : AstEnd::no_reply;
+			call.ast.done(end, cfs::to_rc(req), {});
 			cfs::UniquePtr<Call>(&call).reset();
-			return true;
+			return;
 		}
 		(*req)->options.no_resend = true;
 		(*req)->options.no_replay = true;
 		(*req)->send(call);
-		return true;
 	}
 
 public:
@@ -324,16 +323,12 @@ public:
 	{
 	}
 
-	[[nodiscard]] bool send(Ast &ast) noexcept override
+	void send(Ast &ast) noexcept override
 	{
-		auto call = cfs::try_make<Call>(*this, ast);
-		if (!call)
-			return false;
-		Call *raw = call->release();
-		if (start(*raw))
-			return true;
-		cfs::UniquePtr<Call>(raw).reset();
-		return false;
+		if (auto call = cfs::try_make<Call>(*this, ast))
+			start(*call->release());
+		else
+			ast.done(AstEnd::no_memory, 0, {});
 	}
 	void evict(std::string_view what) noexcept override
 	{
@@ -428,8 +423,8 @@ public:
 }
 
 /// A callback of a server, as a handler with kHandlerCallback of the service on portal 15. A client
-/// short of memory is no reason to evict it: an answer without room of its own is the message's
-/// body, which is all that two of them have, and no answer makes the server ask again.
+/// short of memory does not answer with an error, for which it would be evicted: without an answer
+/// the server asks again, a few times.
 [[nodiscard]] inline cfs::Result<> serve_callback(ClientNamespace &ns,
 						  rpc::ServerRequest &req) noexcept
 {
@@ -451,8 +446,9 @@ public:
 		lengths.template bytes<rpc::fld::Lvb>(answer.lvb_bytes);
 		auto out = req.reply<rpc::op::LdlmGlCallback>(lengths);
 		if (!out) {
-			req.leave_unanswered();
-			return cfs::fail(out.error());
+			if (status == 0)
+				req.leave_unanswered();
+			return cfs::fail(status < 0 ? cfs::Errno{-status} : out.error());
 		}
 		cfs::MutBytes lvb = out->template get<rpc::fld::Lvb>();
 		for (std::size_t i = 0; i < answer.lvb_bytes; i++)

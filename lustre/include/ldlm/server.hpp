@@ -67,9 +67,10 @@ protected:
 
 /// How a callback ended.
 enum class AstEnd : std::uint8_t {
-	answered, ///< there was a reply with `status`
-	no_reply, ///< sent, and sent again, without an answer in time
-	gone,	  ///< the export is being disconnected or evicted: nobody to ask
+	answered,  ///< there was a reply with `status`
+	no_reply,  ///< sent, and sent again, without an answer in time
+	gone,	   ///< the export is being disconnected or evicted: nobody to ask
+	no_memory, ///< it could not be sent; later perhaps
 };
 
 /// A callback on its way. Made by ldlm, given to PeerLink::send(), which calls done() exactly once,
@@ -101,9 +102,8 @@ class PeerLink
 {
 public:
 	/// Sends a callback over the reverse import: pb_conn_cnt 0, resent by this code until the
-	/// AST time-out. Does not wait; always ends in ast.done(), unless it returns false: memory
-	/// is short, nothing was sent, and it may be tried later.
-	[[nodiscard]] virtual bool send(Ast &ast) noexcept = 0;
+	/// AST time-out. Does not wait; always ends in ast.done().
+	virtual void send(Ast &ast) noexcept = 0;
 	/// The client does not do its part: fail its export. `what` is for the console line and
 	/// names the lock. Does not wait; detach() follows from the export's end. May be called
 	/// several times.
