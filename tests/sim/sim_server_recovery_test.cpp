@@ -73,6 +73,25 @@ void mount_ost(const SitePtr &s, Node &n)
 	});
 }
 
+/// The client will write again, and the OST is not there.
+void lose_ost(Site &s)
+{
+	s.first->crash(CrashKind::power);
+	s.may_write = true;
+}
+
+void restart_ost(Site &s)
+{
+	s.ost_up = 0;
+	s.first->restart();
+}
+
+void move_ost(const SitePtr &s)
+{
+	s->ost_up = 0;
+	mount_ost(s, *s->second);
+}
+
 /// Writes to the OST; returns when that is on its disk.
 void write_something(client::host::Vfs &v, Site &s)
 {
@@ -175,11 +194,9 @@ TEST(SimServerRecovery, ClientsComeBackAtOnceWhenATargetHasRestarted)
 		run_site(w, false, [](const SitePtr &s) {
 			Rng &rng = this_world().rng();
 			sleep_for(rng.below(30 * kSecond));
-			s->first->crash(CrashKind::power);
-			s->may_write = true;
+			lose_ost(*s);
 			sleep_for(kDown + rng.below(30 * kSecond));
-			s->ost_up = 0;
-			s->first->restart();
+			restart_ost(*s);
 			expect_at_once(*s);
 		});
 	});
@@ -199,10 +216,8 @@ void expect_window(const SitePtr &s, const char *option, const char *window)
 	while (!mounted)
 		sleep_for(kSecond);
 	sleep_for(400 * kSecond); // after which the MGS says that clients are there
-	s->first->crash(CrashKind::power);
-	s->may_write = true;
-	s->ost_up = 0;
-	s->first->restart();
+	lose_ost(*s);
+	restart_ost(*s);
 	while (s->written < 2)
 		sleep_for(kSecond);
 	check(s->window == window, "window " + s->window);
@@ -223,11 +238,9 @@ TEST(SimServerRecovery, ClientsFindATargetThatIsStartedElsewhere)
 {
 	run_seeds(40, [](World &w) {
 		run_site(w, false, [](const SitePtr &s) {
-			s->first->crash(CrashKind::power);
-			s->may_write = true;
+			lose_ost(*s);
 			sleep_for(kDown);
-			s->ost_up = 0;
-			mount_ost(s, *s->second);
+			move_ost(s);
 			expect_at_once(*s);
 		});
 	});
@@ -249,12 +262,10 @@ TEST(SimServerRecovery, AClientThatIsDeadDoesNotHoldUpOthers)
 			});
 			while (!mounted)
 				sleep_for(kSecond);
-			s->first->crash(CrashKind::power);
-			s->may_write = true;
+			lose_ost(*s);
 			sleep_for(kDown);
 			s->other->crash(CrashKind::power);
-			s->ost_up = 0;
-			s->first->restart();
+			restart_ost(*s);
 			expect_at_once(*s);
 		});
 	});
@@ -467,15 +478,13 @@ TEST(SimServerRecovery, AnMgsThatHasRestartedTellsClientsToo)
 	run_seeds(40, [](World &w) {
 		run_site(w, true, [](const SitePtr &s) {
 			Rng &rng = this_world().rng();
-			s->first->crash(CrashKind::power);
-			s->may_write = true;
+			lose_ost(*s);
 			s->mgs->crash(CrashKind::power);
 			sleep_for(rng.below(20 * kSecond));
 			s->mgs->restart();
 			// Until everybody has found the MGS again.
 			sleep_for(2 * kDown);
-			s->ost_up = 0;
-			mount_ost(s, *s->second);
+			move_ost(s);
 			expect_at_once(*s);
 		});
 	});
@@ -487,11 +496,9 @@ TEST(SimServerRecovery, AnMgsThatIsLostMeanwhileDelaysClientsOnly)
 	run_seeds(40, [](World &w) {
 		run_site(w, true, [](const SitePtr &s) {
 			Rng &rng = this_world().rng();
-			s->first->crash(CrashKind::power);
-			s->may_write = true;
+			lose_ost(*s);
 			sleep_for(rng.below(60 * kSecond));
-			s->ost_up = 0;
-			s->first->restart();
+			restart_ost(*s);
 			while (!s->ost_up)
 				sleep_for(10 * kMillisecond);
 			sleep_for(rng.below(6 * kSecond));
@@ -510,8 +517,7 @@ TEST(SimServerRecovery, ATargetMountsAlthoughItsMgsIsLostMeanwhile)
 	run_seeds(100, [](World &w) {
 		run_site(w, true, [](const SitePtr &s) {
 			Rng &rng = this_world().rng();
-			s->first->crash(CrashKind::power);
-			s->may_write = true;
+			lose_ost(*s);
 			sleep_for(kDown);
 			s->first->restart();
 			sleep_for(rng.below(20 * kMillisecond));

@@ -548,6 +548,13 @@ TEST(SimTarget, RecoveryEndsForEverybodyInTime)
 	});
 }
 
+/// Of a life that ended with number 100.
+void begin_recovery(Scene &s)
+{
+	auto r = s.recovery.start(cfs_node_current(), {kTarget}, static_cast<Transno>(100));
+	check(r.has_value(), "start");
+}
+
 /// It would become the number of the next life, and there is none behind the last one.
 TEST(SimTarget, NumbersThatNobodyGaveAreNotReplayed)
 {
@@ -556,11 +563,7 @@ TEST(SimTarget, NumbersThatNobodyGaveAreNotReplayed)
 			s.guests.resize(1);
 			s.guests[0].replays = {101, ~u64{0} - 1};
 			join(s, file);
-			check(s.recovery
-				      .start(cfs_node_current(), {kTarget},
-					     static_cast<Transno>(100))
-				      .has_value(),
-			      "start");
+			begin_recovery(s);
 			s.visit(s.guests[0]);
 			check(s.executed == std::vector<u64>{101}, "executed");
 			check(s.guests[0].exp->evicted, "not evicted");
@@ -582,11 +585,7 @@ TEST(SimTarget, ClientsThatAreToldAreWaitedForLess)
 			s.guests[0].replays = {101};
 			s.guests[1].manner = Manner::absent;
 			join(s, file);
-			check(s.recovery
-				      .start(cfs_node_current(), {kTarget},
-					     static_cast<Transno>(100))
-				      .has_value(),
-			      "start");
+			begin_recovery(s);
 			auto begin = this_world().now();
 			s.running++;
 			this_node().spawn("client", [&s] {
