@@ -76,10 +76,8 @@ void ServerNs::drain_asts() noexcept
 	u32 n = 1;
 	do {
 		n = drains_.load(std::memory_order_acquire);
-		while (LockPtr l = next_pending()) {
-			if (!send_due(l))
-				pause_asts();
-		}
+		while (LockPtr l = next_pending())
+			send_due(l);
 	} while (drains_.fetch_sub(n, std::memory_order_acq_rel) != n);
 }
 
@@ -117,7 +115,7 @@ void ServerNs::fill_completion(AstMsg &m, ServerLockImpl &l) noexcept
 	m.fill(d, flags);
 }
 
-bool ServerNs::send_due(const LockPtr &l) noexcept
+void ServerNs::send_due(const LockPtr &l) noexcept
 {
 	cfs::RefPtr<PeerImpl> peer;
 	{
@@ -126,15 +124,16 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 	}
 	if (!peer) {
 		tell_local(*l);
-		return true;
+		return;
 	}
 	auto pass = peer->asts.enter();
 	if (!pass)
-		return true; // the client has gone, and the lock goes
+		return; // the client has gone, and the lock goes
 	auto made = cfs::try_make<AstMsg>(0u, l, peer, std::move(pass));
 	if (!made) {
 		owe(*l);
-		return false;
+		pause_asts();
+		return;
 	}
 	AstMsg &m = **made;
 	// Before the resource is locked, as the order of locks wants it; a cancel that publishes a
@@ -148,7 +147,7 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 			l->bl_due = false; // said in the same message
 			if (l->dead && l->place == TableLock::Place::none && !l->deadlock &&
 			    l->res->key.type != LDLM_FLOCK)
-				return true;
+				return;
 			fill_completion(m, *l);
 			timed = l->asked_back && !l->dead;
 		} else if (std::exchange(l->bl_due, false) && !l->dead) {
@@ -161,14 +160,13 @@ bool ServerNs::send_due(const LockPtr &l) noexcept
 			m.fill(d, l->wanted.discard ? wire::LDLM_FL_DISCARD_DATA : 0);
 			timed = true;
 		} else {
-			return true;
+			return;
 		}
 	}
 	if (timed)
 		start_timer(*l);
 	peer->stats().count(m.opcode_ == kBl ? kPeerBlCallback : kPeerCpCallback);
 	send(std::move(*made));
-	return true;
 }
 
 void ServerNs::send(cfs::UniquePtr<AstMsg> m) noexcept
@@ -231,7 +229,6 @@ void ServerNs::ast_done(AstMsg &m, AstEnd end, int32_t status, cfs::Bytes lvb) n
 	// The namespace may end as soon as the pass is given back: that comes last.
 	cfs::RefPtr<PeerImpl> peer = m.peer_;
 	cfs::Gate::Pass pass = std::move(m.pass_);
-	LockPtr l = m.lock_;
 	GlimpseBatch *batch = m.batch_;
 	if (end == AstEnd::no_memory) {
 		if (!batch)

@@ -401,7 +401,7 @@ private:
 	void drain_asts() noexcept;
 	LockPtr next_pending() noexcept;
 	/// False when there was no memory: it is pending again.
-	bool send_due(const LockPtr &l) noexcept;
+	void send_due(const LockPtr &l) noexcept;
 	void tell_local(ServerLockImpl &l) noexcept;
 	void send(cfs::UniquePtr<AstMsg> m) noexcept;
 	void put_off(AstMsg &m) noexcept;

@@ -74,10 +74,10 @@ cfs::Result<> MgsServer::open(rpc::Rpc &rpc, ldlm::Ldlm &ldlm, osd::DeviceRef de
 	(void)TRY(named_logs_.make_log("params", llog::kConfigLog));
 	log_service_.open(named_logs_);
 	TRY(locks_.open(rpc, ldlm, {.name = "MGS"}));
-	if (config.params)
+	if (config.params) {
 		TRY(params_.open(*config.params, "MGS"));
-	if (config.params)
 		TRY(params_.add(kParams, this));
+	}
 	started_ = cfs::Instant::now();
 	TRY(tables_.open(device_, rpc.node().plat(), config.params ? &params_ : nullptr));
 	registration_ =
