@@ -201,7 +201,8 @@ void ServiceImpl::on_event(const lnet::Event &ev) noexcept
 				stats_.add(kQueueDepth, depth);
 			cfs::SpinGuard g(p.lock);
 			p.incoming.push_back(*made->release());
-			p.waitq.wake_one();
+			if (p.looking == 0)
+				call_one(p);
 		} else {
 			no_memory_.fetch_add(1, std::memory_order_relaxed);
 			if (made) {
@@ -328,41 +329,102 @@ bool ServiceImpl::wants_thread(Part &p) const noexcept
 	return (queued && !can_take(p)) || (all_busy && (queued || !p.incoming.empty()));
 }
 
+bool ServiceImpl::drained(Part &p) const noexcept
+{
+	return p.incoming.empty() && p.urgent.empty() && p.normal.empty();
+}
+
+/// There is something that a thread can do at once.
+bool ServiceImpl::something(Part &p) const noexcept
+{
+	return !p.incoming.empty() || can_take(p) || wants_thread(p);
+}
+
+void ServiceImpl::call_one(Part &p) noexcept
+{
+	if (p.asleep.empty())
+		return;
+	Worker &w = p.asleep.front();
+	p.asleep.pop_front();
+	p.looking++;
+	w.called = true;
+	w.waitq.wake_one();
+}
+
+/// A thread goes to work, which may take any time. Somebody else looks at what it leaves behind.
+void ServiceImpl::leave(Part &p) noexcept
+{
+	p.looking--;
+	if (p.looking == 0 && something(p))
+		call_one(p);
+}
+
+/// Until something can be done. False: the thread is to end.
+bool ServiceImpl::sleep(Worker &w) noexcept
+{
+	Part &p = *w.part;
+	while (!something(p)) {
+		if (p.stopping && drained(p))
+			return false;
+		w.called = false;
+		p.asleep.push_front(w);
+		p.looking--;
+		auto called = [&w]() CFS_NO_TSA { return w.called; };
+		if (w.waitq.wait(p.lock, cfs::WaitMode::idle, cfs::after(kThreadIdle), called))
+			continue;
+		p.asleep.erase(p.asleep.iterator_to(w));
+		p.looking++;
+		// Not the last one that is free.
+		if (p.threads > min_per_part() && p.busy + 1 < p.threads)
+			return false;
+	}
+	return true;
+}
+
+/// Starts another thread; p.starting is set and the caller has left.
+void ServiceImpl::grow(Part &p) noexcept
+{
+	reap(p);
+	bool started = start_worker(p).has_value();
+	cfs::SpinGuard g(p.lock);
+	p.starting = false;
+	p.cannot_grow = !started;
+}
+
 void ServiceImpl::work(Worker &w) noexcept
 {
 	Part &p = *w.part;
+	{
+		cfs::SpinGuard g(p.lock);
+		p.looking++;
+	}
 	for (;;) {
-		bool more = false, idle = false;
+		bool more = false, refills = false;
 		{
 			cfs::SpinGuard g(p.lock);
-			auto drained = [&p]() CFS_NO_TSA {
-				return p.incoming.empty() && p.urgent.empty() && p.normal.empty();
-			};
-			auto ready = [&]() CFS_NO_TSA {
-				return (p.stopping && drained()) || !p.incoming.empty() ||
-				       can_take(p) || wants_thread(p);
-			};
-			auto r = p.waitq.wait(p.lock, cfs::WaitMode::idle, cfs::after(kThreadIdle),
-					      ready, true);
-			// Not the last one that is free.
-			idle = !r && p.threads > min_per_part() && p.busy + 1 < p.threads;
-			if ((p.stopping && drained()) || idle) {
+			if (!sleep(w)) {
 				p.threads--;
 				w.exited = true;
+				leave(p); // what came in just now is for another one
+				if (p.stopping)
+					call_one(p);
 				p.waitq.wake_all();
 				return;
 			}
-			if (wants_thread(p))
-				more = p.starting = true;
+			more = wants_thread(p);
+			p.starting = p.starting || more;
+			refills = short_.load(std::memory_order_relaxed);
+			if (more || refills)
+				leave(p);
 		}
-		if (more) {
-			reap(p);
-			bool started = start_worker(p).has_value();
+		if (refills)
+			refill();
+		if (more)
+			grow(p);
+		if (more || refills) {
 			cfs::SpinGuard g(p.lock);
-			p.starting = false;
-			p.cannot_grow = !started;
+			p.looking++;
 		}
-		refill();
 		while (do_incoming(p)) {
 		}
 		while (do_one(p)) {
@@ -379,15 +441,18 @@ bool ServiceImpl::do_incoming(Part &p) noexcept
 			return false;
 		r = &p.incoming.front();
 		p.incoming.pop_front();
+		leave(p);
 	}
-	if (!r->prepare()) {
+	bool wanted = r->prepare();
+	bool urgent = wanted && r->urgent();
+	if (!wanted) {
 		waiting_.fetch_sub(1, std::memory_order_relaxed);
 		r->put();
-		return true;
 	}
-	bool urgent = r->urgent();
 	cfs::SpinGuard g(p.lock);
-	(urgent ? p.urgent : p.normal).push_back(*r);
+	p.looking++;
+	if (wanted)
+		(urgent ? p.urgent : p.normal).push_back(*r);
 	return true;
 }
 
@@ -406,15 +471,14 @@ bool ServiceImpl::do_one(Part &p) noexcept
 		p.busy++;
 		if (normal)
 			p.busy_normal++;
-		// Somebody else for the rest.
-		if (!p.incoming.empty() || can_take(p) || wants_thread(p))
-			p.waitq.wake_one();
+		leave(p);
 	}
 	waiting_.fetch_sub(1, std::memory_order_relaxed);
 	stats_.add(kWaitTime, (cfs::Instant::now() - r->arrival()).us());
 	r->execute();
 	r->put();
 	cfs::SpinGuard g(p.lock);
+	p.looking++;
 	p.busy--;
 	if (normal)
 		p.busy_normal--;
@@ -626,7 +690,7 @@ void ServiceImpl::stop() noexcept
 	for (Part &p : parts_) {
 		cfs::SpinGuard g(p.lock);
 		p.stopping = true;
-		p.waitq.wake_all();
+		call_one(p); // who ends calls the next one
 		auto none = [&p]() CFS_NO_TSA { return p.threads == 0; };
 		(void)p.waitq.wait(p.lock, cfs::WaitMode::idle, cfs::Instant::never(), none);
 	}

@@ -217,6 +217,9 @@ private:
 		Part *part = nullptr;
 		cfs::Thread thread;
 		cfs::ListHook in_part;
+		cfs::ListHook in_asleep;
+		cfs::WaitQueue waitq{CFS_LOCK_CLASS("rpc service worker wait")};
+		bool called = false; ///< it is to look, and counted among p.looking
 		bool exited = false;
 		void run() noexcept;
 	};
@@ -224,18 +227,24 @@ private:
 		ServiceImpl *service = nullptr;
 		u32 index = 0;
 		cfs::SpinLock lock{CFS_LOCK_CLASS("rpc service part")};
-		cfs::WaitQueue waitq{CFS_LOCK_CLASS("rpc service part wait")};
+		cfs::WaitQueue waitq{CFS_LOCK_CLASS("rpc service part wait")}; ///< stop()
 		cfs::List<ServerReq, &ServerReq::in_queue> incoming CFS_GUARDED_BY(lock);
 		cfs::List<ServerReq, &ServerReq::in_queue> urgent CFS_GUARDED_BY(lock);
 		cfs::List<ServerReq, &ServerReq::in_queue> normal CFS_GUARDED_BY(lock);
 		u32 threads CFS_GUARDED_BY(lock) = 0;
 		u32 busy CFS_GUARDED_BY(lock) = 0;	  ///< handling
 		u32 busy_normal CFS_GUARDED_BY(lock) = 0; ///< handling what is not urgent
+		/// Neither asleep nor at work: they look at the queues before they sleep, so that
+		/// nobody need be called for what comes in.
+		u32 looking CFS_GUARDED_BY(lock) = 0;
 		u32 next_number CFS_GUARDED_BY(lock) = 0;
 		bool starting CFS_GUARDED_BY(lock) = false;
 		bool cannot_grow CFS_GUARDED_BY(lock) = false; ///< no memory for a thread
 		bool stopping CFS_GUARDED_BY(lock) = false;
 		cfs::List<Worker, &Worker::in_part> workers CFS_GUARDED_BY(lock);
+		/// Whoever fell asleep last is called first: its caches are warm, and those that
+		/// are not needed sleep long enough to end.
+		cfs::List<Worker, &Worker::in_asleep> asleep CFS_GUARDED_BY(lock);
 	};
 
 	void on_event(const lnet::Event &ev) noexcept override;
@@ -249,6 +258,12 @@ private:
 	void work(Worker &w) noexcept;
 	[[nodiscard]] bool can_take(Part &p) const noexcept CFS_REQUIRES(p.lock);
 	[[nodiscard]] bool wants_thread(Part &p) const noexcept CFS_REQUIRES(p.lock);
+	[[nodiscard]] bool something(Part &p) const noexcept CFS_REQUIRES(p.lock);
+	[[nodiscard]] bool drained(Part &p) const noexcept CFS_REQUIRES(p.lock);
+	void call_one(Part &p) noexcept CFS_REQUIRES(p.lock);
+	void leave(Part &p) noexcept CFS_REQUIRES(p.lock);
+	[[nodiscard]] bool sleep(Worker &w) noexcept CFS_REQUIRES(w.part->lock);
+	void grow(Part &p) noexcept;
 	[[nodiscard]] bool do_incoming(Part &p) noexcept;
 	[[nodiscard]] bool do_one(Part &p) noexcept;
 	[[nodiscard]] u32 min_per_part() const noexcept;
