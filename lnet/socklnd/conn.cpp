@@ -165,33 +165,36 @@ void Conn::receive(std::span<std::byte> scratch) noexcept
 	}
 }
 
+/// Sees to it that `want` bytes stand in ahead_. False: the peer has not sent them yet.
+cfs::Result<bool> Conn::receive_ahead(std::uint32_t want) noexcept
+{
+	std::uint32_t have = ahead_to_ - ahead_from_;
+	if (have >= want)
+		return true;
+	__builtin_memmove(ahead_, ahead_ + ahead_from_, have);
+	ahead_from_ = 0;
+	ahead_to_ = have;
+	cfs_sockvec v{ahead_ + have, nullptr, 0, kAhead - have};
+	long n = cfs_sock_recv(sock_, &v, 1);
+	if (n == cfs::to_rc(AGAIN))
+		return false;
+	if (n <= 0)
+		return cfs::fail(n == 0 ? CONNRESET : cfs::Errno{static_cast<int>(-n)});
+	ahead_to_ += static_cast<std::uint32_t>(n);
+	rx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
+	rx_started_.store(true, std::memory_order_relaxed);
+	peer_->heard();
+	return ahead_to_ >= want;
+}
+
 cfs::Result<bool> Conn::receive_head() noexcept
 {
-	std::uint32_t want = sizeof(kh_) + header_bytes();
-	// NOOPs are shorter than messages: what was read beyond one is the next one's beginning.
-	auto is_noop = [&] {
-		auto t = cfs::view_at<cfs::le32>(cfs::Bytes(head_, head_fill_), 0);
-		return head_fill_ >= sizeof(kh_) && t && **t == wire::KSOCK_MSG_NOOP;
-	};
-	if (!is_noop() && head_fill_ < want) {
-		cfs_sockvec v{head_ + head_fill_, nullptr, 0, want - head_fill_};
-		long n = cfs_sock_recv(sock_, &v, 1);
-		if (n == cfs::to_rc(AGAIN))
-			return false;
-		if (n <= 0)
-			return cfs::fail(n == 0 ? CONNRESET : cfs::Errno{static_cast<int>(-n)});
-		head_fill_ += static_cast<std::uint32_t>(n);
-		rx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
-		rx_started_.store(true, std::memory_order_relaxed);
-		peer_->heard();
-	}
-	if (head_fill_ < sizeof(kh_))
-		return true; // the socket may have more
-	kh_ = **cfs::view_at<wire::KsockMsgHeader>(cfs::Bytes(head_, head_fill_), 0);
+	if (!TRY(receive_ahead(sizeof(kh_))))
+		return false;
+	kh_ = **cfs::view_at<wire::KsockMsgHeader>(cfs::Bytes(ahead_, ahead_to_), ahead_from_);
 	if (kh_.ksh_type == wire::KSOCK_MSG_NOOP) {
-		head_fill_ -= static_cast<std::uint32_t>(sizeof(kh_));
-		__builtin_memmove(head_, head_ + sizeof(kh_), head_fill_);
-		rx_started_.store(head_fill_ > 0, std::memory_order_relaxed);
+		ahead_from_ += static_cast<std::uint32_t>(sizeof(kh_));
+		rx_started_.store(ahead_from_ != ahead_to_, std::memory_order_relaxed);
 		TRY(noop_complete());
 		return true;
 	}
@@ -200,10 +203,11 @@ cfs::Result<bool> Conn::receive_head() noexcept
 			peer_nid_, std::uint32_t{kh_.ksh_type});
 		return cfs::fail(PROTO);
 	}
-	if (head_fill_ < want)
-		return true;
-	head_fill_ = 0;
-	TRY(head_complete());
+	if (!TRY(receive_ahead(static_cast<std::uint32_t>(sizeof(kh_)) + header_bytes())))
+		return false;
+	cfs::Bytes header(ahead_ + ahead_from_ + sizeof(kh_), header_bytes());
+	ahead_from_ += static_cast<std::uint32_t>(sizeof(kh_)) + header_bytes();
+	TRY(head_complete(header));
 	return true;
 }
 
@@ -221,9 +225,8 @@ void Conn::verify_update(cfs::Bytes b) noexcept
 		csum_ = cfs_crc32(csum_, b.data(), b.size());
 }
 
-cfs::Result<> Conn::head_complete() noexcept
+cfs::Result<> Conn::head_complete(cfs::Bytes h) noexcept
 {
-	cfs::Bytes h(head_ + sizeof(kh_), header_bytes());
 	header_ = version_ == 4 ? TRY(from_wire(**cfs::view_at<wire::Header16>(h, 0)))
 				: TRY(from_wire(**cfs::view_at<wire::Header4>(h, 0)));
 	if (kh_.ksh_csum != 0u) {
@@ -283,6 +286,32 @@ cfs::Result<bool> Conn::receive_payload(std::span<std::byte> scratch) noexcept
 		TRY(payload_complete());
 		return true;
 	}
+	bool placing = place_left_ > 0;
+	std::uint32_t &left = placing ? place_left_ : skip_left_;
+	const std::byte *from = scratch.data();
+	std::uint32_t n = std::min(left, ahead_to_ - ahead_from_);
+	if (n > 0) {
+		from = ahead_ + ahead_from_;
+		ahead_from_ += n;
+	} else {
+		auto got = receive_payload_part(scratch);
+		if (!got && got.error() == AGAIN)
+			return false;
+		n = TRY(got);
+		if (placing)
+			from = nullptr; // it is where it belongs
+	}
+	left -= n;
+	if (placing)
+		place(n, from);
+	else
+		verify_update(cfs::Bytes(from, n));
+	return true;
+}
+
+/// Receives into the target, or into `scratch` what nobody wants. err::AGAIN: nothing there.
+cfs::Result<std::uint32_t> Conn::receive_payload_part(std::span<std::byte> scratch) noexcept
+{
 	cfs_sockvec v[kVecMax];
 	unsigned n = 0;
 	if (place_left_ > 0) {
@@ -296,34 +325,32 @@ cfs::Result<bool> Conn::receive_payload(std::span<std::byte> scratch) noexcept
 			  std::min(skip_left_, static_cast<std::uint32_t>(scratch.size()))};
 	}
 	long got = cfs_sock_recv(sock_, v, n);
-	if (got == cfs::to_rc(AGAIN))
-		return false;
 	if (got <= 0)
 		return cfs::fail(got == 0 ? CONNRESET : cfs::Errno{static_cast<int>(-got)});
 	rx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
 	peer_->heard();
-	auto left = static_cast<std::uint32_t>(got);
-	if (place_left_ == 0) {
-		verify_update(cfs::Bytes(scratch.data(), left));
-		skip_left_ -= left;
-		return true;
-	}
-	place_left_ -= left;
-	while (left > 0) {
+	return static_cast<std::uint32_t>(got);
+}
+
+/// The next n bytes of the target are there, or are to be copied `from`.
+void Conn::place(std::uint32_t n, const std::byte *from) noexcept
+{
+	while (n > 0) {
 		if (run_.length == 0)
 			run_ = cursor_.next();
-		std::uint32_t step = std::min(left, run_.length);
-		if (kh_.ksh_csum != 0u) {
+		std::uint32_t step = std::min(n, run_.length);
+		if (from || kh_.ksh_csum != 0u) {
 			void *map = run_.page ? cfs_page_map(run_.page) : nullptr;
 			auto *p = map ? static_cast<std::byte *>(map) + run_.offset : run_.linear;
+			if (from)
+				__builtin_memcpy(p, std::exchange(from, from + step), step);
 			verify_update(cfs::Bytes(p, step));
 			if (map)
 				cfs_page_unmap(map);
 		}
 		advance(run_, step);
-		left -= step;
+		n -= step;
 	}
-	return true;
 }
 
 cfs::Result<> Conn::payload_complete() noexcept
@@ -341,7 +368,7 @@ cfs::Result<> Conn::payload_complete() noexcept
 		cfs::SpinGuard g(rx_lock_);
 		rx_ = Rx::head;
 	}
-	rx_started_.store(false, std::memory_order_relaxed);
+	rx_started_.store(ahead_from_ != ahead_to_, std::memory_order_relaxed);
 	std::uint64_t cookie = kh_.ksh_zc_cookies[0];
 	// The peer's pages first: its acknowledgement goes out before the answer of whoever gets
 	// this message.

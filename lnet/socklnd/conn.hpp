@@ -110,9 +110,13 @@ private:
 	enum class Rx : std::uint8_t { head, upcall, held, payload, dead };
 
 	void receive(std::span<std::byte> scratch) noexcept;
+	[[nodiscard]] cfs::Result<bool> receive_ahead(std::uint32_t want) noexcept;
 	[[nodiscard]] cfs::Result<bool> receive_head() noexcept;
 	[[nodiscard]] cfs::Result<bool> receive_payload(std::span<std::byte> scratch) noexcept;
-	[[nodiscard]] cfs::Result<> head_complete() noexcept;
+	[[nodiscard]] cfs::Result<std::uint32_t>
+	receive_payload_part(std::span<std::byte> scratch) noexcept;
+	void place(std::uint32_t n, const std::byte *from) noexcept;
+	[[nodiscard]] cfs::Result<> head_complete(cfs::Bytes header) noexcept;
 	[[nodiscard]] cfs::Result<> noop_complete() noexcept;
 	[[nodiscard]] cfs::Result<> payload_complete() noexcept;
 	void push() noexcept;
@@ -132,8 +136,12 @@ private:
 	cfs::RefPtr<Peer> peer_;
 
 	// Receiving; scheduler thread.
-	std::byte head_[sizeof(wire::KsockMsgHeader) + sizeof(wire::Header16)];
-	std::uint32_t head_fill_ = 0;
+	/// What was received and not looked at yet. A small message comes with its head and often
+	/// with the next one in one call; of a big one no more than this is copied twice.
+	static constexpr std::uint32_t kAhead = 1024;
+	static_assert(kAhead >= sizeof(wire::KsockMsgHeader) + sizeof(wire::Header16));
+	std::byte ahead_[kAhead];
+	std::uint32_t ahead_from_ = 0, ahead_to_ = 0;
 	wire::KsockMsgHeader kh_{};
 	Header header_{};
 	std::uint32_t skip_left_ = 0;  // payload that nobody wants

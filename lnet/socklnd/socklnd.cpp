@@ -18,8 +18,6 @@ namespace
 
 constexpr std::size_t kScratchBytes = 4096;
 constexpr unsigned kEventsMax = 32;
-/// Rounds after which a scheduler that always finds something lets others run.
-constexpr unsigned kRoundsMax = 32;
 constexpr std::uint32_t kSchedulersPerCptMax = 16;
 
 } // namespace
@@ -87,7 +85,7 @@ void Scheduler::run() noexcept
 {
 	cfs_poll_event ev[kEventsMax];
 	pid_.store(cfs_thread_pid(), std::memory_order_relaxed);
-	for (unsigned round = 1;; round++) {
+	for (;;) {
 		std::uint32_t events = 0;
 		bool any = false;
 		for (unsigned i = 0; i < kEventsMax; i++) {
@@ -103,8 +101,8 @@ void Scheduler::run() noexcept
 		if (stop && !any)
 			return;
 		bool more = has_ready();
-		if (more || round % kRoundsMax == 0)
-			cfs_yield(); // under load it never sleeps
+		if (any || more)
+			cfs_yield(); // under load there is more by then, and it never sleeps
 		int n = cfs_poller_wait(poller_, ev, kEventsMax, more || stop ? 0 : CFS_NEVER);
 		for (int i = 0; i < n; i++) {
 			// The reference taken here keeps it when process() of an earlier one
