@@ -15,6 +15,7 @@ namespace cfs::hosted
 
 struct ThreadCtl : Task {
 	std::atomic<std::uint32_t> park{0};	 ///< futex: changes whenever it should look again
+	std::atomic<bool> parked{false};	 ///< it sleeps on the futex, or is about to
 	std::atomic<std::uint64_t> rcu_epoch{0}; ///< 0: in no section
 
 	/// Threads to be woken when it holds no spinlock any more; see wake_later().
