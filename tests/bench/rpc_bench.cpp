@@ -5,7 +5,7 @@
 // round trip and round trips per second, for one client thread and for sixteen, and the ratio of
 // latencies.
 //
-//     rpc_bench [seconds per measurement]
+//     rpc_bench [seconds per measurement [client threads...]]
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -154,8 +154,12 @@ int main(int argc, char **argv)
 		ClientBox c(*client.rpc, {server.nid});
 		if (!c.connect())
 			return 1;
-		compare(c, 1, seconds);
-		compare(c, 16, seconds);
+		if (argc <= 2) {
+			compare(c, 1, seconds);
+			compare(c, 16, seconds);
+		}
+		for (int i = 2; i < argc; i++)
+			compare(c, std::max(1u, static_cast<unsigned>(atoi(argv[i]))), seconds);
 	}
 	cfs_core_stop();
 	return 0;
