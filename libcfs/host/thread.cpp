@@ -163,6 +163,8 @@ void park(ThreadCtl &t, std::uint32_t seen, std::uint64_t deadline_ns) noexcept
 		sched_yield();
 		if (t.park.load(std::memory_order_acquire) != seen)
 			return;
+		if (deadline_ns != CFS_NEVER && cfs_now_ns() >= deadline_ns)
+			return;
 	}
 	timespec left{};
 	timespec *timeout = nullptr;

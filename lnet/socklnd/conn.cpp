@@ -168,23 +168,25 @@ void Conn::receive(std::span<std::byte> scratch) noexcept
 /// Sees to it that `want` bytes stand in ahead_. False: the peer has not sent them yet.
 cfs::Result<bool> Conn::receive_ahead(std::uint32_t want) noexcept
 {
-	std::uint32_t have = ahead_to_ - ahead_from_;
-	if (have >= want)
-		return true;
-	__builtin_memmove(ahead_, ahead_ + ahead_from_, have);
-	ahead_from_ = 0;
-	ahead_to_ = have;
-	cfs_sockvec v{ahead_ + have, nullptr, 0, kAhead - have};
-	long n = cfs_sock_recv(sock_, &v, 1);
-	if (n == cfs::to_rc(AGAIN))
-		return false;
-	if (n <= 0)
-		return cfs::fail(n == 0 ? CONNRESET : cfs::Errno{static_cast<int>(-n)});
-	ahead_to_ += static_cast<std::uint32_t>(n);
-	rx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
-	rx_started_.store(true, std::memory_order_relaxed);
-	peer_->heard();
-	return ahead_to_ >= want;
+	// A short read does not tell that there is no more: an end of the stream may follow, of
+	// which nobody tells again.
+	while (ahead_to_ - ahead_from_ < want) {
+		std::uint32_t have = ahead_to_ - ahead_from_;
+		__builtin_memmove(ahead_, ahead_ + ahead_from_, have);
+		ahead_from_ = 0;
+		ahead_to_ = have;
+		cfs_sockvec v{ahead_ + have, nullptr, 0, kAhead - have};
+		long n = cfs_sock_recv(sock_, &v, 1);
+		if (n == cfs::to_rc(AGAIN))
+			return false;
+		if (n <= 0)
+			return cfs::fail(n == 0 ? CONNRESET : cfs::Errno{static_cast<int>(-n)});
+		ahead_to_ += static_cast<std::uint32_t>(n);
+		rx_moved_ns_.store(cfs_now_ns(), std::memory_order_relaxed);
+		rx_started_.store(true, std::memory_order_relaxed);
+		peer_->heard();
+	}
+	return true;
 }
 
 cfs::Result<bool> Conn::receive_head() noexcept

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -597,6 +598,21 @@ TEST_F(Socklnd, HalfAMessageAndSilenceEndsAfterTheTimeout)
 	ASSERT_EQ(write(p.fd, &k, 20), 20);
 	drain(p.fd); // returns when the node closes
 	EXPECT_GE(a->lnd->stats.timeouts.load(), 1u);
+	still_works();
+}
+
+TEST_F(Socklnd, StreamThatEndsWithinAHeadIsClosedAtOnce)
+{
+	BadPeer p(dial(*a), a->nid);
+	wire::KsockMsgHeader k{};
+	k.ksh_type = wire::KSOCK_MSG_LNET;
+	// Bytes and end travel in one segment: the node is told once.
+	int one = 1;
+	ASSERT_EQ(setsockopt(p.fd, IPPROTO_TCP, TCP_CORK, &one, sizeof(one)), 0);
+	ASSERT_EQ(write(p.fd, &k, 20), 20);
+	ASSERT_EQ(shutdown(p.fd, SHUT_WR), 0);
+	drain(p.fd);
+	EXPECT_EQ(a->lnd->stats.timeouts.load(), 0u);
 	still_works();
 }
 
