@@ -201,8 +201,7 @@ void ServiceImpl::on_event(const lnet::Event &ev) noexcept
 				stats_.add(kQueueDepth, depth);
 			cfs::SpinGuard g(p.lock);
 			p.incoming.push_back(*made->release());
-			if (p.looking == 0)
-				call_one(p);
+			call_if_needed(p);
 		} else {
 			no_memory_.fetch_add(1, std::memory_order_relaxed);
 			if (made) {
@@ -351,12 +350,18 @@ void ServiceImpl::call_one(Part &p) noexcept
 	w.waitq.wake_one();
 }
 
+/// Sees to it that somebody looks at what there is.
+void ServiceImpl::call_if_needed(Part &p) noexcept
+{
+	if (p.looking == 0 && something(p))
+		call_one(p);
+}
+
 /// A thread goes to work, which may take any time. Somebody else looks at what it leaves behind.
 void ServiceImpl::leave(Part &p) noexcept
 {
 	p.looking--;
-	if (p.looking == 0 && something(p))
-		call_one(p);
+	call_if_needed(p);
 }
 
 /// Until something can be done. False: the thread is to end.
@@ -578,6 +583,10 @@ cfs::Result<> ServiceImpl::set_threads_max(u32 n) noexcept
 	if (n < threads_min_.load(std::memory_order_relaxed))
 		return cfs::fail(RANGE);
 	threads_max_.store(n, std::memory_order_relaxed);
+	for (Part &p : parts_) {
+		cfs::SpinGuard g(p.lock);
+		call_if_needed(p);
+	}
 	return {};
 }
 

@@ -261,6 +261,7 @@ private:
 	[[nodiscard]] bool something(Part &p) const noexcept CFS_REQUIRES(p.lock);
 	[[nodiscard]] bool drained(Part &p) const noexcept CFS_REQUIRES(p.lock);
 	void call_one(Part &p) noexcept CFS_REQUIRES(p.lock);
+	void call_if_needed(Part &p) noexcept CFS_REQUIRES(p.lock);
 	void leave(Part &p) noexcept CFS_REQUIRES(p.lock);
 	[[nodiscard]] bool sleep(Worker &w) noexcept CFS_REQUIRES(w.part->lock);
 	void grow(Part &p) noexcept;

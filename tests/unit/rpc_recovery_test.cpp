@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "lustre/rpc/service_impl.hpp"
 #include "tests/unit/rpc_test.hpp"
 
 using namespace rpctest;
@@ -441,6 +442,26 @@ TEST_F(Trouble, ModifySlotsLimitParallelModifications)
 	std::lock_guard g(m);
 	for (u16 t : tags)
 		EXPECT_TRUE(t >= 1 && t <= 3) << t;
+}
+
+TEST_F(Trouble, MoreThreadsServeWhatWaitsAsSoonAsTheyAreAllowed)
+{
+	ClientBox c(*node->rpc, {Nid::lo()});
+	ASSERT_TRUE(c.connect());
+	Door door;
+	server->ops.on_getattr = [&](ServerRequest &) { door.wait(); };
+	auto &service = static_cast<ServiceImpl &>(*server->service);
+	int most = static_cast<int>(service.show_threads_max()) - 2; // kept back: service_impl.hpp
+	Async a;
+	for (int i = 0; i < most + 3; i++)
+		(*Request<op::OstGetattr>::make(*c.imp))->send(a);
+	ASSERT_TRUE(eventually([&] { return door.waiting == most; }));
+	cfs_sleep_until(cfs::after(cfs::Duration::millis(200)).ns());
+	EXPECT_EQ(door.waiting, most);
+	ASSERT_TRUE(service.set_threads_max(service.show_threads_max() + 3));
+	EXPECT_TRUE(eventually([&] { return door.waiting == most + 3; }));
+	door.open();
+	EXPECT_TRUE(eventually([&] { return a.gone == most + 3; }));
 }
 
 TEST_F(Trouble, SilentClientIsEvicted)
