@@ -446,6 +446,7 @@ TEST_F(Trouble, ModifySlotsLimitParallelModifications)
 
 TEST_F(Trouble, MoreThreadsServeWhatWaitsAsSoonAsTheyAreAllowed)
 {
+	node->rpc->tunables().timeout = 100; // no ping makes the service look
 	ClientBox c(*node->rpc, {Nid::lo()});
 	ASSERT_TRUE(c.connect());
 	Door door;
@@ -459,7 +460,7 @@ TEST_F(Trouble, MoreThreadsServeWhatWaitsAsSoonAsTheyAreAllowed)
 	cfs_sleep_until(cfs::after(cfs::Duration::millis(200)).ns());
 	EXPECT_EQ(door.waiting, most);
 	ASSERT_TRUE(service.set_threads_max(service.show_threads_max() + 3));
-	EXPECT_TRUE(eventually([&] { return door.waiting == most + 3; }));
+	EXPECT_TRUE(eventually([&] { return door.waiting == most + 3; }, 10));
 	door.open();
 	EXPECT_TRUE(eventually([&] { return a.gone == most + 3; }));
 }
