@@ -365,9 +365,8 @@ void ServiceImpl::leave(Part &p) noexcept
 }
 
 /// Until something can be done. False: the thread is to end.
-bool ServiceImpl::sleep(Worker &w) noexcept
+bool ServiceImpl::sleep(Part &p, Worker &w) noexcept
 {
-	Part &p = *w.part;
 	while (!something(p)) {
 		if (p.stopping && drained(p))
 			return false;
@@ -407,7 +406,7 @@ void ServiceImpl::work(Worker &w) noexcept
 		bool more = false, refills = false;
 		{
 			cfs::SpinGuard g(p.lock);
-			if (!sleep(w)) {
+			if (!sleep(p, w)) {
 				p.threads--;
 				w.exited = true;
 				leave(p); // what came in just now is for another one

@@ -263,7 +263,7 @@ private:
 	void call_one(Part &p) noexcept CFS_REQUIRES(p.lock);
 	void call_if_needed(Part &p) noexcept CFS_REQUIRES(p.lock);
 	void leave(Part &p) noexcept CFS_REQUIRES(p.lock);
-	[[nodiscard]] bool sleep(Worker &w) noexcept CFS_REQUIRES(w.part->lock);
+	[[nodiscard]] bool sleep(Part &p, Worker &w) noexcept CFS_REQUIRES(p.lock);
 	void grow(Part &p) noexcept;
 	[[nodiscard]] bool do_incoming(Part &p) noexcept;
 	[[nodiscard]] bool do_one(Part &p) noexcept;
