@@ -16,7 +16,7 @@ using namespace cfs::err;
 namespace
 {
 
-constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kWhitespace = " \t\r\n";
 constexpr auto kNone = std::string_view::npos;
 
 cfs::Result<std::uint64_t> parse_number(std::string_view s) noexcept
@@ -245,7 +245,7 @@ cfs::Result<bool> is_meant(std::string_view ranges, std::span<const std::uint32_
 {
 	bool meant = cfs::trim(ranges).empty();
 	while (!ranges.empty()) {
-		std::string_view range = cfs::next_word(ranges, kBlanks);
+		std::string_view range = cfs::next_word(ranges, kWhitespace);
 		if (range.empty())
 			break;
 		(void)TRY(in_ip_range(range, 0)); // what is wrong is wrong on every node

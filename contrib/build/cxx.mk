@@ -14,13 +14,25 @@
 # $(CFS_CXX_INCLUDES) comes from configure: the compiler's own C++ headers.
 include $(KBUILD_EXTMOD)/config.mk
 
-cfs-objs = $(sort $(patsubst $(src)/%.cpp,%.o,$(patsubst $(src)/%.c,%.o, \
-	$(foreach p,$(1),$(wildcard $(src)/$(p))))))
+# What is generated below is not a source.
+cfs-objs = $(sort $(filter-out $(foreach b,$(cfs-batches),%-core-$(firstword $(subst -, ,$(b))).o), \
+	$(patsubst $(src)/%.cpp,%.o,$(patsubst $(src)/%.c,%.o,$(foreach p,$(1),$(wildcard $(src)/$(p)))))))
 
 # Sources by pattern, from the top of the tree, for $(module)-copies: of other folders, and compiled
 # for this module alone.
 cfs-sources = $(sort $(patsubst $(CFS_TOP)/%,%,$(wildcard $(addprefix $(CFS_TOP)/,$(1)))))
+
 cfs-copy-obj = $(1)-$(subst /,-,$(basename $(2))).o
+cfs-apart-objs = $($(1)-cxx) $(foreach s,$($(1)-copies),$(call cfs-copy-obj,$(1),$(s)))
+
+# Most of a source's compile time is reading headers, so eight sources of a module, in the order of their
+# names, are one object: <module>-core-1.o includes the first eight. A folder whose files cannot be read
+# together says `cfs-apart := y`; then each source is an object of its own. The compiler's limit to what inlining adds
+# to a large object does not suit this: library code that can throw has to be inlined to be found safe.
+cfs-all = $(addprefix $(src)/,$($(1)-cxx:.o=.cpp)) $(addprefix $(CFS_TOP)/,$($(1)-copies))
+cfs-batches := 1-8 9-16 17-24 25-32 33-40 41-48 49-56 57-64 65-72 73-80 81-88 89-96
+cfs-batch = $(wordlist $(firstword $(subst -, ,$(2))),$(lastword $(subst -, ,$(2))),$(cfs-all))
+cfs-batch-objs = $(foreach b,$(cfs-batches),$(if $(call cfs-batch,$(1),$(b)),$(1)-core-$(firstword $(subst -, ,$(b))).o))
 
 cfs-include := -I$(CFS_TOP) -I$(CFS_TOP)/libcfs/include -I$(CFS_TOP)/lnet/include -I$(CFS_TOP)/lustre/include \
 	-I$(KBUILD_EXTMOD)/include -fmacro-prefix-map=$(KBUILD_EXTMOD)/= \
@@ -43,6 +55,7 @@ cfs-cxx-filter = $(filter-out $(cfs-not-cxx),$(1))
 cfs-cxx-flags := -std=gnu++23 -fno-exceptions -fno-rtti -fno-gnu-unique \
 	-isystem $(CFS_TOP)/libcfs/include/freestanding $(CFS_CXX_INCLUDES) \
 	-include $(CFS_TOP)/libcfs/include/libcfs/plat/prelude.h \
+	--param=large-unit-insns=200000 \
 	-Wextra -Wnon-virtual-dtor -Woverloaded-virtual -Wsuggest-override -Wno-unused-parameter
 
 # kbuild's rule for C, and then the step that contrib/build/cxx.lds explains.
@@ -67,12 +80,22 @@ define cfs-c-object
 CFLAGS_$(1) += -include $(KBUILD_EXTMOD)/include/cfs_kconfig.h
 endef
 
+filechk_cfs_batch = printf '\#include "%s"\n' $(cfs-batch-sources)
+define cfs-batch-object
+$(call cfs-cxx-object,$(1)-core-$(firstword $(subst -, ,$(2))).o,$(obj)/$(1)-core-$(firstword $(subst -, ,$(2))).cpp)
+$(obj)/$(1)-core-$(firstword $(subst -, ,$(2))).cpp: private cfs-batch-sources := $(call cfs-batch,$(1),$(2))
+$(obj)/$(1)-core-$(firstword $(subst -, ,$(2))).cpp: FORCE
+	$$(call filechk,cfs_batch)
+endef
+
 define cfs-module
+$(if $(word 97,$(cfs-all)),$(error $(1) has more sources than cfs-batches has room for))
 obj-m += $(1).o
-$(1)-y := $$($(1)-c) $$($(1)-cxx) $(foreach s,$($(1)-copies),$(call cfs-copy-obj,$(1),$(s))) \
-	$(if $($(1)-cxx),$(1)-cxxrt.o)
-$(foreach o,$($(1)-cxx),$(eval $(call cfs-cxx-object,$(o),$(src)/$(o:.o=.cpp))))
-$(foreach s,$($(1)-copies),$(eval $(call cfs-cxx-object,$(call cfs-copy-obj,$(1),$(s)),$(CFS_TOP)/$(s))))
+$(1)-y := $$($(1)-c) $(if $(cfs-apart),$(cfs-apart-objs),$(cfs-batch-objs)) $(if $($(1)-cxx),$(1)-cxxrt.o)
+$(if $(cfs-apart),\
+	$(foreach o,$($(1)-cxx),$(eval $(call cfs-cxx-object,$(o),$(src)/$(o:.o=.cpp)))) \
+	$(foreach s,$($(1)-copies),$(eval $(call cfs-cxx-object,$(call cfs-copy-obj,$(1),$(s)),$(CFS_TOP)/$(s)))),\
+	$(foreach b,$(cfs-batches),$(if $(call cfs-batch,$(1),$(b)),$(eval $(call cfs-batch-object,$(1),$(b))))))
 $(if $($(1)-cxx),$(eval $(call cfs-cxx-object,$(1)-cxxrt.o,$(CFS_TOP)/libcfs/cxxrt.cpp)))
 $(foreach o,$($(1)-c),$(eval $(call cfs-c-object,$(o))))
 endef

@@ -15,8 +15,6 @@ using namespace wire;
 namespace
 {
 
-constexpr u64 kLastPage = ~u64{0} >> CFS_PAGE_SHIFT;
-
 constexpr u64 page_of(u64 offset) noexcept
 {
 	return offset >> CFS_PAGE_SHIFT;

@@ -15,6 +15,9 @@
 namespace client
 {
 
+/// Of a file of any length.
+inline constexpr u64 kLastPage = ~u64{0} >> CFS_PAGE_SHIFT;
+
 class FileDataImpl;
 
 /// An object of the file.

@@ -14,7 +14,6 @@ using ldlm::Mode;
 namespace
 {
 
-constexpr u64 kLastPage = ~u64{0} >> CFS_PAGE_SHIFT;
 // Modes of fallocate(2).
 constexpr u32 kKeepSize = 1, kPunchHole = 2, kZeroRange = 0x10;
 constexpr u32 kSeekData = 3, kSeekHole = 4;

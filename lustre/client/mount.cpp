@@ -172,6 +172,12 @@ void Mount::force() noexcept
 		data_->abort();
 }
 
+void Mount::release_inodes() noexcept
+{
+	while (!callbacks_.close(cfs::WaitMode::idle, cfs::Instant::never()))
+		;
+}
+
 void Mount::take_down() noexcept
 {
 	char buf[64];
@@ -302,6 +308,9 @@ cfs::RefPtr<Inode> Mount::holder_of(ldlm::ClientLock &lock) noexcept
 
 void Mount::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noexcept
 {
+	auto pass = callbacks_.enter();
+	if (!pass)
+		return;
 	if (auto i = holder_of(lock)) {
 		i->lose(lock, lock.desc().policy.ibits.bits, true);
 		vfs_iput(i->vi());
@@ -310,6 +319,9 @@ void Mount::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noexcept
 
 bool Mount::on_drop_bits(ldlm::ClientLock &lock, u64 bits) noexcept
 {
+	auto pass = callbacks_.enter();
+	if (!pass)
+		return true;
 	if (auto i = holder_of(lock)) {
 		i->lose(lock, bits, false);
 		vfs_iput(i->vi());

@@ -5,6 +5,7 @@
 
 #include "client/inode.hpp"
 #include "client/mount.hpp"
+#include "libcfs/gate.hpp"
 #include "libcfs/node.hpp"
 #include "llog/config.hpp"
 #include "mgc/mgc.hpp"
@@ -112,6 +113,9 @@ public:
 	/// Ends whatever bring_up() got to. Sleeps.
 	void take_down() noexcept;
 	void force() noexcept;
+	/// Locks that are taken back reach no inode from here on. Sleeps until none is held for
+	/// one.
+	void release_inodes() noexcept;
 
 	// ---- MountInfo ----
 	std::string_view instance() const noexcept override { return instance_; }
@@ -185,6 +189,7 @@ private:
 	cfs::HashTable<Inode, &Inode::in_table, InodeTraits> inodes_{
 		CFS_LOCK_CLASS("client inodes")};
 	bool inodes_open_ = false;
+	cfs::Gate callbacks_{kSubsys, "client lock callbacks"}; // those that hold inodes
 	std::atomic<u64> serials_{1};
 };
 

@@ -68,6 +68,11 @@ void lustre_umount_begin(struct lustre_mount *m) noexcept
 	Mount::of(m).force();
 }
 
+void lustre_umount_prepare(struct lustre_mount *m) noexcept
+{
+	Mount::of(m).release_inodes();
+}
+
 void lustre_umount(struct lustre_mount *m) noexcept
 {
 	cfs::UniquePtr<Mount>(&Mount::of(m)).reset();

@@ -23,11 +23,6 @@ constexpr std::size_t kDropBatch = 16;
 constexpr auto kCancelRetry = cfs::Duration::millis(100);
 constexpr unsigned kCancelTries = 100;
 
-ClientLockImpl &impl(ClientLock &l) noexcept
-{
-	return static_cast<ClientLockImpl &>(l);
-}
-
 } // namespace
 
 bool ClientNs::start_cancel(ClientLockImpl &l, const CancelInfo &why) noexcept

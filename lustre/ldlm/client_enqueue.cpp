@@ -14,11 +14,6 @@ namespace
 
 constexpr u64 kBlocked = wire::LDLM_FL_BLOCKED_MASK;
 
-ClientLockImpl &impl(ClientLock &l) noexcept
-{
-	return static_cast<ClientLockImpl &>(l);
-}
-
 bool covers(const ClientLockImpl &l, const MatchSpec &m) noexcept
 {
 	switch (m.type) {

@@ -16,7 +16,7 @@ namespace
 
 constexpr auto kLruPeriod = cfs::Duration::seconds(10);
 
-constinit const cfs::ParamInfo kParams[] = {
+constinit const cfs::ParamInfo kClientParams[] = {
 	cfs::param_int<&ClientNs::show_lock_count>(
 		{.name = "lock_count", .doc = "Locks held or asked for.", .unit = "locks"}),
 	cfs::param_int<&ClientNs::show_unused>({.name = "lock_unused_count",
@@ -120,7 +120,7 @@ cfs::Result<cfs::UniquePtr<ClientNs>> ClientNs::make(LdlmNode &node,
 	TRY(ns->resources_.open(node.workq()));
 	TRY(ns->by_handle_.open(kSubsys, &node.workq()));
 	TRY(ns->params_.open(node.namespaces(), spec.name));
-	TRY(ns->params_.add(kParams, ns.get()));
+	TRY(ns->params_.add(kClientParams, ns.get()));
 	TRY(ns->pool_params_.open(ns->params_, "pool"));
 	TRY(ns->pool_params_.add(kPoolParams, ns.get()));
 	ns->lru_timer_.arm(node.workq(), cfs::after(kLruPeriod));

@@ -126,6 +126,12 @@ public:
 };
 using ClientLockImplPtr = cfs::RefPtr<ClientLockImpl>;
 
+/// What a user's lock is inside.
+inline ClientLockImpl &impl(ClientLock &l) noexcept
+{
+	return static_cast<ClientLockImpl &>(l);
+}
+
 struct ClientHandleTraits {
 	using Key = u64;
 	static const Key &key(const ClientLockImpl &l) noexcept { return l.handle_; }

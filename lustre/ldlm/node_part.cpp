@@ -24,7 +24,7 @@ constexpr u64 kPoolLocksPerMiB = 50;
 /// Share of the memory that they may take before enqueues are put off.
 constexpr u64 kLimitPercent = 30;
 
-constinit const cfs::ParamInfo kParams[] = {
+constinit const cfs::ParamInfo kNodeParams[] = {
 	cfs::param_bool<&LdlmNode::cancel_before_replay_>(
 		{.name = "cancel_unused_locks_before_replay",
 		 .doc = "Whether a client drops unused locks instead of replaying them.",
@@ -63,7 +63,7 @@ cfs::Result<cfs::UniquePtr<LdlmNode>> LdlmNode::make(cfs::Node &node) noexcept
 	TRY(part->cancel_workq_.create(node.plat(), "ldlm_bl"));
 	TRY(part->services_.open(part->workq_));
 	TRY(part->params_.open(node.params(), "ldlm"));
-	TRY(part->params_.add(kParams, part.get()));
+	TRY(part->params_.add(kNodeParams, part.get()));
 	TRY(part->namespaces_.open(part->params_, "namespaces"));
 	return part;
 }

@@ -24,7 +24,7 @@ constinit const cfs::StatInfo kPeerStatInfos[kPeerStats] = {
 	{"ldlm_gl_callback", "reqs", cfs::StatKind::events},
 };
 
-constinit const cfs::ParamInfo kParams[] = {
+constinit const cfs::ParamInfo kServerParams[] = {
 	cfs::param_int<&ServerNs::show_lock_count>(
 		{.name = "lock_count", .doc = "Locks there are.", .unit = "locks"}),
 	cfs::param_int<&ServerNs::show_unused>({.name = "lock_unused_count",
@@ -161,7 +161,7 @@ cfs::Result<cfs::UniquePtr<ServerNs>> ServerNs::make(LdlmNode &node,
 	TRY(ns->by_handle_.open(kSubsys, &node.workq()));
 	TRY(ns->by_client_.open(kSubsys, &node.workq()));
 	TRY(ns->params_.open(node.namespaces(), spec.name));
-	TRY(ns->params_.add(kParams, ns.get()));
+	TRY(ns->params_.add(kServerParams, ns.get()));
 	TRY(ns->pool_params_.open(ns->params_, "pool"));
 	TRY(ns->pool_params_.add(kPoolParams, ns.get()));
 	node.pool_joined();

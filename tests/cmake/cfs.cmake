@@ -15,7 +15,8 @@ endfunction()
 
 # cfs_test(NAME SOURCES... [LIBS libraries...] [LABELS labels...]): one GoogleTest program that ctest
 # runs as a whole; its own test cases are what `make check` counts. Libraries that do not exist (yet)
-# are an error unless given as OPTIONAL.
+# are an error unless given as OPTIONAL. The time limit is for what hangs: beside other suites a test gets a
+# small part of a slow machine.
 function(cfs_test name)
 	cmake_parse_arguments(T "" "" "LIBS;OPTIONAL;LABELS" ${ARGN})
 	add_executable(${name} ${T_UNPARSED_ARGUMENTS})
@@ -27,7 +28,7 @@ function(cfs_test name)
 	endforeach()
 	target_link_libraries(${name} PRIVATE GTest::gtest_main Threads::Threads)
 	add_test(NAME ${name} COMMAND ${name})
-	set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${T_LABELS}")
+	set_tests_properties(${name} PROPERTIES TIMEOUT 1200 LABELS "${T_LABELS}")
 endfunction()
 
 # cfs_unit_tests(AREA libraries...): all of tests/unit/AREA_*_test.cpp as one program, unit_AREA.

@@ -850,8 +850,10 @@ TEST(SimMdt, OpenFilesSurviveCrashesAndOrphansDoNotOutliveTheirClients)
 				expect_status(c.getattr(f), -2);
 				expect_status(c.getattr(g), 0);
 			}
-			// It has gone with its open file.
+			// It goes with its open file, soon.
 			Client other(s, nid, "client-b");
+			for (int i = 0; i < 10 && other.getattr(g).status == 0; i++)
+				cfs::sim::sleep_for(cfs::sim::kSecond);
 			expect_status(other.getattr(g), -2);
 			u64 before = (other.new_fid(), other.sequence());
 			expect(before >= wire::FID_SEQ_NORMAL, "sequence");

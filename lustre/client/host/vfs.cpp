@@ -95,6 +95,7 @@ cfs::Result<> VfsImpl::unmount() noexcept
 	}
 	root_ = {};
 	auto r = sync();
+	lustre_umount_prepare(mount_);
 	drop_caches();
 	CFS_ASSERT(cached_inodes() == 0);
 	mounted_ = false;

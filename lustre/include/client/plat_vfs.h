@@ -125,6 +125,9 @@ int lustre_mount(struct cfs_node *node, struct vfs_super *sb, const char *option
 int lustre_mount_root(struct lustre_mount *m, struct vfs_inode **out) CFS_NOEXCEPT;
 /* umount -f: wake whoever waits for a server, let nobody wait again. Does not sleep for servers. */
 void lustre_umount_begin(struct lustre_mount *m) CFS_NOEXCEPT;
+/* Nobody uses the mount any more, and nothing in it is dirty: from here on locks that servers take
+ * back reach no inode, and none is held for one that was taken back before. Sleeps. */
+void lustre_umount_prepare(struct lustre_mount *m) CFS_NOEXCEPT;
 /* Every inode is gone. Disconnects and frees. */
 void lustre_umount(struct lustre_mount *m) CFS_NOEXCEPT;
 int lustre_remount(struct lustre_mount *m, bool read_only) CFS_NOEXCEPT;

@@ -20,7 +20,6 @@ using cfs::to_result;
 namespace
 {
 
-constexpr unsigned kEntryCredits = 16;
 /// Names that a cursor reads at once, in bytes.
 constexpr std::size_t kBatchBytes = 16384;
 
@@ -55,7 +54,7 @@ struct Gathered {
 	}
 };
 
-class Cursor final : public DirCursor
+class NameCursor final : public DirCursor
 {
 	cfs::RefPtr<ObjectImpl> dir_;
 	InodeRef inode_;
@@ -67,7 +66,7 @@ class Cursor final : public DirCursor
 
 	static bool gather(void *arg, const ldi_entry *e)
 	{
-		return static_cast<Cursor *>(arg)->add(*e);
+		return static_cast<NameCursor *>(arg)->add(*e);
 	}
 	bool add(const ldi_entry &e) noexcept
 	{
@@ -108,7 +107,7 @@ class Cursor final : public DirCursor
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_OSD;
 
-	Cursor(cfs::RefPtr<ObjectImpl> dir, InodeRef inode, ldi_dir *c) noexcept
+	NameCursor(cfs::RefPtr<ObjectImpl> dir, InodeRef inode, ldi_dir *c) noexcept
 	    : dir_(std::move(dir)), inode_(std::move(inode)), cursor_(c)
 	{
 	}
@@ -139,7 +138,7 @@ public:
 	void destroy() noexcept override
 	{
 		ldi_dir_close(cursor_);
-		this->~Cursor();
+		this->~NameCursor();
 		cfs_free(kSubsys, this, sizeof(*this));
 	}
 };
@@ -166,7 +165,7 @@ Result<cfs::UniquePtr<DirCursor>> DirFacet::open() noexcept
 	InodeRef i = TRY(o_.inode());
 	ldi_dir *c = nullptr;
 	TRY(to_result(ldi_dir_open(i.get(), &c)));
-	auto made = cfs::try_make<Cursor>(cfs::RefPtr<ObjectImpl>::share(&o_), std::move(i), c);
+	auto made = cfs::try_make<NameCursor>(cfs::RefPtr<ObjectImpl>::share(&o_), std::move(i), c);
 	if (!made) {
 		ldi_dir_close(c);
 		return fail(made.error());

@@ -29,7 +29,7 @@ struct Opened {
 	}
 };
 
-class Cursor final : public IndexCursor
+class RecordCursor final : public IndexCursor
 {
 	cfs::RefPtr<ObjectImpl> o_;
 	IndexSpec spec_;
@@ -40,7 +40,8 @@ class Cursor final : public IndexCursor
 public:
 	static constexpr cfs_subsys kSubsys = CFS_S_OSD;
 
-	Cursor(cfs::RefPtr<ObjectImpl> o, IndexSpec spec) noexcept : o_(std::move(o)), spec_(spec)
+	RecordCursor(cfs::RefPtr<ObjectImpl> o, IndexSpec spec) noexcept
+	    : o_(std::move(o)), spec_(spec)
 	{
 	}
 	Result<> seek(Bytes key) noexcept override
@@ -64,7 +65,7 @@ public:
 	}
 	void destroy() noexcept override
 	{
-		this->~Cursor();
+		this->~RecordCursor();
 		cfs_free(kSubsys, this, sizeof(*this));
 	}
 };
@@ -112,7 +113,7 @@ Result<cfs::UniquePtr<IndexCursor>> IndexFacet::open() noexcept
 	if (!o_.exists())
 		return fail(NOENT);
 	return cfs::UniquePtr<IndexCursor>(
-		TRY(cfs::try_make<Cursor>(cfs::RefPtr<ObjectImpl>::share(&o_), spec_)));
+		TRY(cfs::try_make<RecordCursor>(cfs::RefPtr<ObjectImpl>::share(&o_), spec_)));
 }
 
 Result<> IndexFacet::declare_insert(Transaction &tx) noexcept

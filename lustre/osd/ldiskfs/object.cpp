@@ -29,7 +29,6 @@ constexpr std::uint32_t kPrecreated = 0107666;
 constexpr unsigned kInodeCredits = 1;
 constexpr unsigned kNewInodeCredits = 5; // inode, bitmap, group, super block, list of orphans
 constexpr unsigned kFirstBlockCredits = 4;
-constexpr unsigned kEntryCredits = 16;
 /// What a quota file's first entry for somebody takes; ldiskfs asks for the most imaginable.
 constexpr unsigned kQuotaNewMost = 24;
 

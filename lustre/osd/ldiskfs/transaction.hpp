@@ -18,6 +18,9 @@ class DeviceImpl;
 class ObjectImpl;
 class BulkImpl;
 
+/// Journal blocks that a directory's entry may change, quota left out.
+inline constexpr unsigned kEntryCredits = 16;
+
 class Tx final : public Transaction
 {
 public:

@@ -17,11 +17,6 @@ using cfs::Result;
 namespace
 {
 
-MemTx &mem_tx(Transaction &tx) noexcept
-{
-	return static_cast<MemTx &>(tx);
-}
-
 Result<> check_end(const DeviceInfo &info, std::uint64_t offset, std::uint64_t bytes) noexcept
 {
 	std::uint64_t end = 0;

@@ -16,11 +16,6 @@ using cfs::Result;
 namespace
 {
 
-MemTx &mem_tx(Transaction &tx) noexcept
-{
-	return static_cast<MemTx &>(tx);
-}
-
 Result<> check_name(std::string_view name) noexcept
 {
 	if (name.size() > kNameMax)

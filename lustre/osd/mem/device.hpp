@@ -110,6 +110,12 @@ private:
 	cfs::List<CommitCallback, &CommitCallback::in_transaction> callbacks_;
 };
 
+/// The transaction of a call's arguments: every one of this store is a MemTx.
+inline MemTx &mem_tx(Transaction &tx) noexcept
+{
+	return static_cast<MemTx &>(tx);
+}
+
 class MemDirectory final : public Directory
 {
 	MemObject &o_;

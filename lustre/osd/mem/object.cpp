@@ -22,11 +22,6 @@ namespace
 constexpr std::uint32_t kPrecreatedMode = 0107666;
 constexpr std::uint32_t kFlagsKept = wire::LUSTRE_FL_USER_MODIFIABLE | wire::LUSTRE_LMA_FL_MASKS;
 
-MemTx &mem_tx(Transaction &tx) noexcept
-{
-	return static_cast<MemTx &>(tx);
-}
-
 Time now() noexcept
 {
 	std::uint64_t ns = cfs_real_ns();

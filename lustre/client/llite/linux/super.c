@@ -220,6 +220,12 @@ static void ll_kill_sb(struct super_block *sb)
 {
 	struct ll_super *s = sb->s_fs_info;
 
+	/* Evicting inodes passes over those that are held, and a lock that is being taken back
+	 * holds one. */
+	if (s && s->mount) {
+		sync_filesystem(sb);
+		lustre_umount_prepare(s->mount);
+	}
 	kill_anon_super(sb);
 	ll_super_free(s);
 }
