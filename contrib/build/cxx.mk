@@ -15,7 +15,7 @@
 include $(KBUILD_EXTMOD)/config.mk
 
 # What is generated below is not a source.
-cfs-objs = $(sort $(filter-out $(foreach b,$(cfs-batches),%-core-$(firstword $(subst -, ,$(b))).o), \
+cfs-objs = $(sort $(filter-out $(foreach b,$(cfs-batches),$(call cfs-batch-name,%,$(b)).o), \
 	$(patsubst $(src)/%.cpp,%.o,$(patsubst $(src)/%.c,%.o,$(foreach p,$(1),$(wildcard $(src)/$(p)))))))
 
 # Sources by pattern, from the top of the tree, for $(module)-copies: of other folders, and compiled
@@ -32,7 +32,8 @@ cfs-apart-objs = $($(1)-cxx) $(foreach s,$($(1)-copies),$(call cfs-copy-obj,$(1)
 cfs-all = $(addprefix $(src)/,$($(1)-cxx:.o=.cpp)) $(addprefix $(CFS_TOP)/,$($(1)-copies))
 cfs-batches := 1-8 9-16 17-24 25-32 33-40 41-48 49-56 57-64 65-72 73-80 81-88 89-96
 cfs-batch = $(wordlist $(firstword $(subst -, ,$(2))),$(lastword $(subst -, ,$(2))),$(cfs-all))
-cfs-batch-objs = $(foreach b,$(cfs-batches),$(if $(call cfs-batch,$(1),$(b)),$(1)-core-$(firstword $(subst -, ,$(b))).o))
+cfs-batch-name = $(1)-core-$(firstword $(subst -, ,$(2)))
+cfs-batch-objs = $(foreach b,$(cfs-batches),$(if $(call cfs-batch,$(1),$(b)),$(call cfs-batch-name,$(1),$(b)).o))
 
 cfs-include := -I$(CFS_TOP) -I$(CFS_TOP)/libcfs/include -I$(CFS_TOP)/lnet/include -I$(CFS_TOP)/lustre/include \
 	-I$(KBUILD_EXTMOD)/include -fmacro-prefix-map=$(KBUILD_EXTMOD)/= \
@@ -82,9 +83,9 @@ endef
 
 filechk_cfs_batch = printf '\#include "%s"\n' $(cfs-batch-sources)
 define cfs-batch-object
-$(call cfs-cxx-object,$(1)-core-$(firstword $(subst -, ,$(2))).o,$(obj)/$(1)-core-$(firstword $(subst -, ,$(2))).cpp)
-$(obj)/$(1)-core-$(firstword $(subst -, ,$(2))).cpp: private cfs-batch-sources := $(call cfs-batch,$(1),$(2))
-$(obj)/$(1)-core-$(firstword $(subst -, ,$(2))).cpp: FORCE
+$(call cfs-cxx-object,$(cfs-batch-name).o,$(obj)/$(cfs-batch-name).cpp)
+$(obj)/$(cfs-batch-name).cpp: private cfs-batch-sources := $(call cfs-batch,$(1),$(2))
+$(obj)/$(cfs-batch-name).cpp: FORCE
 	$$(call filechk,cfs_batch)
 endef
 

@@ -296,36 +296,28 @@ Result<> Mount::statfs(struct ::lustre_statfs &out) noexcept
 
 // ---- locks ----
 
-cfs::RefPtr<Inode> Mount::holder_of(ldlm::ClientLock &lock) noexcept
+void Mount::lose_bits(ldlm::ClientLock &lock, std::optional<u64> bits) noexcept
 {
 	ldlm::LockDesc d = lock.desc();
-	if (d.type != ldlm::LDLM_IBITS)
-		return nullptr;
+	auto pass = callbacks_.enter();
+	if (!pass || d.type != ldlm::LDLM_IBITS)
+		return;
 	auto i = inodes_.find(make_fid(d.name.name[0], static_cast<u32>(d.name.name[1]),
 				       static_cast<u32>(d.name.name[1] >> 32)));
-	return i && i->grab() ? i : nullptr;
+	if (!i || !i->grab())
+		return;
+	i->lose(lock, bits.value_or(d.policy.ibits.bits), !bits);
+	vfs_iput(i->vi());
 }
 
 void Mount::on_cancel(ldlm::ClientLock &lock, const ldlm::CancelInfo &) noexcept
 {
-	auto pass = callbacks_.enter();
-	if (!pass)
-		return;
-	if (auto i = holder_of(lock)) {
-		i->lose(lock, lock.desc().policy.ibits.bits, true);
-		vfs_iput(i->vi());
-	}
+	lose_bits(lock, std::nullopt);
 }
 
 bool Mount::on_drop_bits(ldlm::ClientLock &lock, u64 bits) noexcept
 {
-	auto pass = callbacks_.enter();
-	if (!pass)
-		return true;
-	if (auto i = holder_of(lock)) {
-		i->lose(lock, bits, false);
-		vfs_iput(i->vi());
-	}
+	lose_bits(lock, bits);
 	return true;
 }
 

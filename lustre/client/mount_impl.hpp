@@ -11,6 +11,8 @@
 #include "mgc/mgc.hpp"
 #include "rpc/hold.hpp"
 
+#include <optional>
+
 namespace client
 {
 
@@ -164,7 +166,8 @@ private:
 	void follow_targets() noexcept;
 	[[nodiscard]] Result<> connect_mdt() noexcept;
 	void describe(lustre_mount_info &info, u32 namelen) noexcept;
-	[[nodiscard]] cfs::RefPtr<Inode> holder_of(ldlm::ClientLock &lock) noexcept;
+	/** What is held under `bits` of a lock is not valid any more; none: nor is the lock. */
+	void lose_bits(ldlm::ClientLock &lock, std::optional<u64> bits) noexcept;
 
 	vfs_super *const sb_;
 	cfs::Array<char> text_; // what options_ points into

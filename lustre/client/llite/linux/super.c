@@ -221,7 +221,8 @@ static void ll_kill_sb(struct super_block *sb)
 	struct ll_super *s = sb->s_fs_info;
 
 	/* Evicting inodes passes over those that are held, and a lock that is being taken back
-	 * holds one. */
+	 * holds one. After the preparation such a lock leaves its inode alone, so what is dirty
+	 * under it goes out first. */
 	if (s && s->mount) {
 		sync_filesystem(sb);
 		lustre_umount_prepare(s->mount);
