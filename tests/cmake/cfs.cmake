@@ -34,7 +34,8 @@ endfunction()
 
 # cfs_check_returned_frames(TEST): AddressSanitizer finds uses of a frame's variables after its return. Each
 # fiber of a simulation costs megabytes then, so simulations of whole clusters do without: they take a third
-# of the time. `make check-full` asks for it in all tests.
+# of the time. Tests that are added without this have it, too, where ASAN_OPTIONS ask for it, as in `make
+# check-full`.
 function(cfs_check_returned_frames test)
 	if(CFS_SANITIZER STREQUAL "asan")
 		set_tests_properties(${test} PROPERTIES ENVIRONMENT_MODIFICATION
